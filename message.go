@@ -47,8 +47,8 @@ type messages struct {
 	strays  sync.Map                  // reflect.Type → *message or error: types that no Sends names
 }
 
-func newMessages(o *Options) messages {
-	m := messages{
+func newMessages(o *Options) *messages {
+	m := &messages{
 		opts:    o,
 		names:   map[reflect.Type]string{},
 		printID: map[reflect.Type]bool{},

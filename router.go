@@ -30,7 +30,7 @@ type router struct {
 
 	routes   []*route
 	sends    []declaration
-	messages messages
+	messages *messages
 	table    table
 	freezing freezer
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
-	"time"
 
 	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 	"github.com/wsrouter-go/wsrouter/schema"
@@ -27,9 +26,10 @@ func (c *conn) serve() {
 
 // connect runs OnConnect. Messages wait for it.
 func (c *conn) connect() {
-	defer c.leave()
 	defer close(c.connected)
-	defer c.recoverPanic("OnConnect")
+	defer c.leave()
+	defer c.recoverPanic()
+	c.phase = "OnConnect"
 	err := c.router.onConnect(c.ctx, c)
 	var failure *Error
 	switch {
@@ -52,7 +52,7 @@ func (c *conn) Message(data []byte, binary bool) {
 		return
 	}
 	defer c.leave()
-	defer c.recoverPanic("handler")
+	defer c.recoverPanic()
 	f := Frame{Data: data, Binary: binary}
 	c.settle(f, c.take(f))
 }
@@ -64,6 +64,7 @@ func (c *conn) take(f Frame) error {
 		return r.fallback(c.ctx, c, f, wrongKind(f.Binary))
 	}
 	if r.dispatch != nil {
+		c.phase = "Dispatch"
 		return r.dispatch(c.ctx, c, f)
 	}
 	return r.route(c.ctx, c, f)
@@ -94,6 +95,8 @@ func (r *router) route(ctx context.Context, c *conn, f Frame) error {
 		return r.fallback(ctx, c, f, refused)
 	}
 	v := rt.new()
+	c.handling.Store(rt)
+	c.phase = "decoding"
 	if issues := rt.message.plan.Decode(f.Data, v); issues != nil {
 		if !r.tolerate(c, rt, rt.message.plan, f.Data, v, issues) {
 			return r.fallback(ctx, c, f, invalid(issues))
@@ -106,7 +109,7 @@ func (r *router) route(ctx context.Context, c *conn, f Frame) error {
 func (c *conn) call(ctx context.Context, rt *route, v any, f Frame) error {
 	in := &Incoming{Name: rt.wireName(f.Data, c.router.opts.Discriminator), Value: v, Frame: f}
 	c.handling.Store(rt)
-	defer c.handling.Store(nil)
+	c.phase = "handler"
 	return rt.call(ctx, c, in)
 }
 
@@ -138,6 +141,7 @@ func (r *router) fallback(ctx context.Context, c *conn, f Frame, err error) erro
 	if r.onFallback == nil {
 		return err
 	}
+	c.phase = "OnFallback"
 	return r.onFallback(ctx, c, f, err)
 }
 
@@ -251,12 +255,12 @@ func (c *conn) answer(e *Error, id []byte) {
 }
 
 // recoverPanic closes the connection if the function that it is deferred in panics.
-func (c *conn) recoverPanic(in string) {
+func (c *conn) recoverPanic() {
 	p := recover()
 	if p == nil {
 		return
 	}
-	c.logger().Error("wsrouter: panic", "in", in, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	c.logger().Error("wsrouter: panic", "in", c.phase, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	c.close(1011, "internal error")
 }
 
@@ -305,7 +309,8 @@ func (c *conn) leave() {
 // finish runs OnDisconnect. It is called once, when the connection has ended and nothing of it runs any more.
 func (c *conn) finish() {
 	defer close(c.finished)
-	defer c.recoverPanic("OnDisconnect")
+	defer c.recoverPanic()
+	c.phase = "OnDisconnect"
 	c.logger().Debug("wsrouter: connection closed", "code", c.info.Code, "reason", c.info.Reason, "remote", c.info.Remote, "err", c.info.Err)
 	if c.router.onDisconnect == nil {
 		return
@@ -314,6 +319,3 @@ func (c *conn) finish() {
 	defer cancel()
 	c.router.onDisconnect(ctx, c, c.info)
 }
-
-// farewell is how long after the end the context of OnDisconnect lasts.
-const farewell = 5 * time.Second
