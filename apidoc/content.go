@@ -147,7 +147,7 @@ func (m *model) addTags(doc *object) {
 		}
 		for _, o := range e.receives {
 			for _, t := range o.Tags {
-				add(t, "")
+				add(t, "WebSocket messages.")
 			}
 		}
 	}

@@ -4,10 +4,35 @@ import "slices"
 
 // dialect brings a schema into the dialect of the document.
 func (m *model) dialect(schema any) any {
-	if !m.old {
-		return schema
+	if m.old {
+		return mapSchema(schema, oldDialect)
 	}
-	return mapSchema(schema, oldDialect)
+	return mapSchema(schema, splitTypes)
+}
+
+// splitTypes says "a string or an integer" by anyOf: oapi-codegen, among others, takes no list of types other than
+// one type and null.
+func splitTypes(s *object) any {
+	list := s.list("type")
+	if len(list) < 2 || len(list) == 2 && slices.Contains(list, any("null")) {
+		return s
+	}
+	var branches []any
+	for _, t := range list {
+		branches = append(branches, newObject("type", t))
+	}
+	name, v := newAnyOf(s, branches)
+	s.remove("type")
+	s.set(name, v)
+	return s
+}
+
+// newAnyOf returns the member that makes s one of the branches too, besides what it says already.
+func newAnyOf(s *object, branches []any) (name string, v any) {
+	if s.has("anyOf") {
+		return "allOf", append(slices.Clone(s.list("allOf")), newObject("anyOf", branches))
+	}
+	return "anyOf", branches
 }
 
 // oldKeywords are what a Schema Object of OpenAPI 3.0 may hold, besides x-….
@@ -86,12 +111,9 @@ func oldTypes(s *object) {
 		s.set("type", branches[0].(*object).get("type"))
 		oldItems(s)
 	default:
+		name, v := newAnyOf(s, branches)
 		s.remove("type")
-		if s.has("anyOf") {
-			s.set("allOf", append(s.list("allOf"), newObject("anyOf", branches)))
-		} else {
-			s.set("anyOf", branches)
-		}
+		s.set(name, v)
 	}
 }
 
