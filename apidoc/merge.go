@@ -30,7 +30,7 @@ func (d *Doc) Merge(openapi []byte) error {
 		err = checkBase(base)
 	}
 	if err != nil {
-		return fmt.Errorf("apidoc: Merge: %w", err)
+		return fmt.Errorf("apidoc: Merge: %.500s", err) // a parser's error may quote megabytes
 	}
 	d.merged = base
 	return nil
@@ -43,6 +43,9 @@ func parseDocument(data []byte) (*object, error) {
 	}
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	data = bytes.TrimLeft(data, " \t\r\n")
+	if len(data) == 0 {
+		return nil, errors.New("the document is empty")
+	}
 	parse := parseYAML
 	if bytes.HasPrefix(data, []byte("{")) {
 		parse = parseJSON

@@ -22,7 +22,9 @@ func (m *model) openAPI(d *Doc, v view) (*object, error) {
 			return nil, err
 		}
 	}
-	doc.set("paths", w.paths)
+	if len(m.endpoints) > 0 {
+		doc.set("paths", w.paths)
+	}
 	m.addTags(doc)
 	m.addComponents(doc)
 	return doc, nil
@@ -100,6 +102,9 @@ func (w *writer) addOperation(path, method string, op *object) error {
 	}
 	if w.servers != nil {
 		op.set("servers", w.servers)
+	}
+	if w.base != nil && !w.base.has("security") {
+		op.set("security", []any{}) // none beside the parameters, as at the root of a document of our own
 	}
 	w.paths.set(path, item.set(method, op))
 	return nil

@@ -14,8 +14,8 @@ import (
 // What YAML may hold. Every node of a tree is parted from the next by one of these characters, so that their
 // number bounds the memory of a tree before it is built.
 const (
-	yamlParting    = "\n,:-[{?&*!"
-	maxYAMLParting = 3 << 20
+	yamlParting    = "\n,:-[{?"
+	maxYAMLParting = 3 << 19
 	maxYAMLBytes   = 4 * maxDocument // with all aliases followed
 )
 
@@ -69,6 +69,9 @@ func (r *yamlReader) value(n *yaml.Node, depth int) (*yamlValue, error) {
 			return nil, fmt.Errorf("line %d: the alias *%.50s stands inside of what it names", n.Line, n.Value)
 		}
 		return v, nil
+	}
+	if len(n.Anchor) > 1000 {
+		return nil, fmt.Errorf("line %d: an anchor of %d bytes", n.Line, len(n.Anchor))
 	}
 	r.done[n] = nil
 	v := &yamlValue{values: 1, bytes: len(n.Value) + 2}
