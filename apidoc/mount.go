@@ -64,7 +64,7 @@ func (d *Doc) add(call, pattern string, e Endpoint) {
 		}
 	}
 	for _, other := range d.mounts {
-		if template(other.path) == template(m.path) {
+		if templateOf(other.path) == templateOf(m.path) {
 			panic(fmt.Sprintf("apidoc: %s: %s is documented already by %s", call, m.path, other.call))
 		}
 	}
@@ -172,5 +172,5 @@ func portablePattern(expr string) string {
 
 var templateName = regexp.MustCompile(`\{[^}]*\}`)
 
-// template is what OpenAPI tells paths apart by: the names of parameters do not count.
-func template(path string) string { return templateName.ReplaceAllLiteralString(path, "{}") }
+// templateOf is what OpenAPI tells paths apart by: the names of parameters do not count.
+func templateOf(path string) string { return templateName.ReplaceAllLiteralString(path, "{}") }

@@ -12,7 +12,7 @@ func (m *model) openAPI(d *Doc, v view) (*object, error) {
 	w := &writer{model: m, mode: v.mode, paths: newObject(), templates: map[string]string{}}
 	doc := w.frame(d, v.server)
 	for _, path := range w.paths.names {
-		w.templates[template(path)] = path
+		w.templates[templateOf(path)] = path
 	}
 	if v.mode == None {
 		return doc, nil
@@ -89,10 +89,10 @@ func (w *writer) addEndpoint(e *endpoint) error {
 
 // addOperation refuses what the base or another endpoint has already.
 func (w *writer) addOperation(path, method string, op *object) error {
-	if p, ok := w.templates[template(path)]; ok && p != path {
+	if p, ok := w.templates[templateOf(path)]; ok && p != path {
 		return fmt.Errorf("%s and %s are one path to OpenAPI, which ignores the names of parameters: give them the same", p, path)
 	}
-	w.templates[template(path)] = path
+	w.templates[templateOf(path)] = path
 	item := w.paths.object(path).clone()
 	if item.has("$ref") {
 		return fmt.Errorf("the path %s of the merged document is a $ref, to which nothing can be added: write it out", path)
