@@ -67,7 +67,7 @@ type (
 	}
 	pageEndpoint struct {
 		ID, Path, Name, Description string
-		Deprecated, Binary          bool
+		Deprecated                  bool
 		Tags                        []string
 		Facts                       []pageFact
 		Parameters                  []pageRow
@@ -167,7 +167,7 @@ func (e *endpoint) receivable() []*message {
 func (b *pageBuilder) endpoint(e *endpoint, servers []string) *pageEndpoint {
 	p := &pageEndpoint{
 		ID: unique(e.key, b.taken), Path: e.path, Name: e.Name, Description: e.Description,
-		Deprecated: e.Deprecated, Binary: e.Binary, Tags: e.Tags,
+		Deprecated: e.Deprecated, Tags: e.Tags,
 		Facts: e.facts(), Refusals: e.refusals(), Connect: e.javaScript(servers), Limits: e.limits(),
 	}
 	for _, param := range e.parameters {
