@@ -1,0 +1,61 @@
+# What a change must pass. Needs Go, make, git and a C compiler (for -race); targets that need more say so.
+
+SHELL      := bash
+.SHELLFLAGS := -euo pipefail -c
+GO         ?= go
+FUZZTIME   ?= 10s
+BENCHCOUNT ?= 6
+
+# Every module stands alone: there is no go.work, each replaces wsrouter by the tree it lies in.
+# -buildvcs=false: a build must not depend on what git thinks of the tree it is in.
+export GOWORK    := off
+export GOFLAGS   += -buildvcs=false
+# Found, not listed: a module that is added is tested without a line here.
+BROWSER := internal/compat/browser
+MODULES := $(sort $(patsubst ./%,%,$(patsubst %/,%,$(dir $(shell find . -name go.mod -not -path '*/node_modules/*' -not -path '*/testdata/*')))))
+TESTED  := $(filter-out $(BROWSER),$(MODULES))
+
+# Run by version, so that it stands in nobody's module graph.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help test fmt vet staticcheck unit fuzz bench browser lint-docs golden
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+test: fmt vet staticcheck unit ## everything that needs no browser and no node
+
+fmt: ## fail on files that gofmt would change
+	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "gofmt -w these:"; echo "$$out"; exit 1; }
+
+vet: ## go vet in every module
+	@rc=0; for m in $(MODULES); do echo "vet $$m"; (cd $$m && $(GO) vet ./...) || rc=1; done; exit $$rc
+
+staticcheck: ## staticcheck in every module
+	@rc=0; for m in $(MODULES); do echo "staticcheck $$m"; (cd $$m && $(GO) run $(STATICCHECK) ./...) || rc=1; done; exit $$rc
+
+unit: ## every test of every module, but the browser's
+	@rc=0; for m in $(TESTED); do echo "test $$m"; (cd $$m && $(GO) test -race -shuffle=on -timeout 8m ./...) || rc=1; done; exit $$rc
+
+fuzz: ## each fuzz target for FUZZTIME
+	@for m in $(TESTED); do (cd $$m; \
+	  for p in $$($(GO) list ./...); do \
+	    for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	      echo "fuzz $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+	    done; \
+	  done); done
+
+bench: ## beside other libraries, BENCHCOUNT rounds: medians and ratios
+	cd internal/bench && $(GO) run . -count $(BENCHCOUNT)
+
+browser: ## the chat in a headless Chromium, which must be installed
+	cd $(BROWSER) && $(GO) test -count=1 -timeout 5m ./...
+
+lint-docs: ## the documents under Redocly and the AsyncAPI parser (needs node and npm)
+	.ci/lint-docs
+
+golden: ## rewrite the golden files; read the diff before you commit it
+	@for m in $(TESTED); do (cd $$m; \
+	  for p in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do \
+	    if grep -qs 'flag.Bool("update"' $$p/*_test.go; then (cd $$p && $(GO) test . -update); fi; \
+	  done); done
