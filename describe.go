@@ -1,6 +1,10 @@
 package wsrouter
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+)
 
 // A Spec is a router as plain data, all that documents, clients and pages need. Whoever got it owns it.
 type Spec struct {
@@ -52,4 +56,99 @@ type Message struct {
 	Delivery    string          // "", "drop" or "latest=member"
 	Frame       string          // "" is JSON; "text" or "binary" is a frame without any, Schema then says string
 	Schema      json.RawMessage // JSON Schema with its $defs, keyed by Go type, and examples
+}
+
+// describe freezes the router and writes it down.
+func (r *router) describe() Spec {
+	r.freeze()
+	o := &r.opts
+	s := Spec{
+		Name:          o.Name,
+		Description:   o.Description,
+		Tags:          slices.Clone(o.Tags),
+		Deprecated:    o.Deprecated,
+		Hidden:        o.Hidden,
+		Discriminator: o.Discriminator,
+		Payload:       o.Payload,
+		ID:            o.IDMember,
+		Binary:        o.Binary,
+		Subprotocols:  slices.Clone(o.Subprotocols),
+		Params:        r.session.describe(),
+		Resolves:      len(r.session.resolvers) > 0,
+		Sends:         r.describeSent(r.sends),
+		Error:         r.messages.failure.describe(),
+		Limits: map[string]int64{
+			"maxMessage":   int64(o.MaxMessage),
+			"outbox":       int64(o.Outbox),
+			"pingInterval": o.PingInterval.Milliseconds(),
+			"pongTimeout":  o.PongTimeout.Milliseconds(),
+			"writeTimeout": o.WriteTimeout.Milliseconds(),
+			"depth":        maxDepth,
+		},
+	}
+	for _, rt := range r.routes {
+		s.Receives = append(s.Receives, r.describeRoute(rt))
+	}
+	return s
+}
+
+// describeRoute writes one handler down.
+func (r *router) describeRoute(rt *route) Operation {
+	op := Operation{
+		Handler:     rt.handlerName,
+		Summary:     rt.summary,
+		Description: rt.description,
+		Tags:        slices.Clone(rt.tags),
+		Deprecated:  rt.deprecated,
+		Hidden:      rt.hidden,
+		Message:     rt.message.describe(),
+		Sends:       r.describeSent(rt.sends),
+		Responds:    rt.responds,
+	}
+	if rt.path != nil {
+		path := *rt.path
+		op.Path = &path
+	}
+	if rt.message.plain || op.Message.Name == "" {
+		op.Message.Name = rt.name()
+	}
+	return op
+}
+
+// describeSent writes declared types down, each once.
+func (r *router) describeSent(decls []declaration) []Message {
+	var list []Message
+	seen := map[*message]bool{}
+	for _, d := range decls {
+		if m := r.messages.sent[d.typ]; !seen[m] {
+			seen[m] = true
+			list = append(list, m.describe())
+		}
+	}
+	return list
+}
+
+// describe writes a message down.
+func (m *message) describe() Message {
+	d := Message{Name: m.name(), Names: slices.Clone(m.literals()), GoType: goType(m.typ), Frame: m.frame}
+	switch {
+	case m.frame == "text":
+		d.Schema = json.RawMessage(`{"type":"string"}`)
+	case m.frame == "binary":
+		d.Schema = json.RawMessage(`{"type":"string","contentEncoding":"binary"}`)
+	default:
+		d.Description = m.plan.Doc()
+		d.Deprecated = m.plan.Deprecated()
+		d.Delivery = m.plan.Delivery()
+		d.Schema = slices.Clone(m.plan.Schema())
+	}
+	return d
+}
+
+// goType is the name that documents know t by.
+func goType(t reflect.Type) string {
+	if t.PkgPath() == "" {
+		return t.String()
+	}
+	return t.PkgPath() + "." + t.Name()
 }

@@ -1,77 +1,142 @@
-// Package wsrouter routes, validates and documents the typed messages of a WebSocket endpoint.
 package wsrouter
 
 import (
 	"context"
 	"net/http"
+	"sync"
 )
 
 // A Router is one WebSocket endpoint: an http.Handler that upgrades GET requests, decodes each into an S,
-// and hands every message to the handler of its type. Describe (which the first use of a document calls)
-// or the first request freezes the router, whichever comes first, and checks it as a whole; later declarations panic.
-// After that it is safe for concurrent use.
-type Router[S any] struct{ _ S }
-
-// New returns a router whose connections carry an S, a struct whose path, query, header and cookie
-// tags are decoded from the upgrade request. New panics if a tag or an option is impossible. A nil o means defaults.
-func New[S any](o *Options) *Router[S] { panic("not built") }
-
-// Receive registers fn for messages of type M. It panics if M or its name is already handled, or cannot be a message.
-// Messages of one connection are handled one at a time, in order. A nil error means handled; an *Error is
-// answered; a [Close] error closes; any other is logged and answered "internal".
-func Receive[S, M any](r *Router[S], fn func(ctx context.Context, c *Conn[S], m M) error, opts ...HandlerOption) {
-	panic("not built")
+// and hands every message to the handler of its type.
+//
+// A router is declared first and used afterwards. The first request or the first use of a document that shows it (Describe)
+// freezes it and checks it as a whole, with a panic that names the mistake; a later declaration panics. Declare from one
+// goroutine; a frozen router is safe for concurrent use.
+type Router[S any] struct {
+	core *router
 }
 
-// Respond is Receive for a question with one answer: A is sent with the id that the question carried.
-func Respond[S, Q, A any](r *Router[S], fn func(ctx context.Context, c *Conn[S], q Q) (A, error), opts ...HandlerOption) {
-	panic("not built")
+// router is what a Router is apart from its session's type.
+type router struct {
+	opts    Options
+	session *session
+	newConn func() *conn
+
+	onConnect    func(ctx context.Context, c *conn) error
+	onDisconnect func(ctx context.Context, c *conn, info CloseInfo)
+	onFallback   func(ctx context.Context, c *conn, f Frame, err error) error
+	dispatch     func(ctx context.Context, c *conn, f Frame) error
+	middleware   []func(next handlerFunc) handlerFunc
+
+	routes   []*route
+	sends    []declaration
+	messages *messages
+	table    table
+	freezing freezer
+
+	rooms  rooms
+	live   live
+	warned sync.Map // reflect.Type → struct{}: undeclared types that were logged
 }
 
-// Sends declares what a client may get at any time: values of message types, of which only the type counts.
-func (r *Router[S]) Sends(msgs ...any) { panic("not built") }
+// New returns a router whose connections carry an S, a struct whose path, query, header, cookie and subprotocol
+// tags are decoded from the upgrade request. A nil o means defaults. New panics if S or an option is impossible.
+func New[S any](o *Options) *Router[S] {
+	core := &router{opts: o.withDefaults()}
+	core.session = newSession[S]()
+	core.messages = newMessages(&core.opts)
+	core.rooms.byName = map[string]*room{}
+	core.live.conns = map[*conn]struct{}{}
+	core.newConn = func() *conn {
+		c := &Conn[S]{}
+		c.conn = &conn{router: core, owner: c, session: &c.Session, busy: true}
+		return c.conn
+	}
+	return &Router[S]{core}
+}
 
-// OnConnect sets the hook that runs after the 101 and before the first message. An error closes the connection.
-func (r *Router[S]) OnConnect(fn func(ctx context.Context, c *Conn[S]) error) { panic("not built") }
+// Sends declares what a client may get at any time: values of message types, of which only the type counts. Sends("") declares
+// raw text frames, Sends([]byte(nil)) raw binary ones.
+func (r *Router[S]) Sends(msgs ...any) {
+	r.core.declaring("Sends")
+	r.core.sends = append(r.core.sends, r.core.declare("Sends", msgs)...)
+}
 
-// OnDisconnect sets the hook that runs exactly once for each connection that got its 101, after its last handler returned.
-// ctx is not cancelled by the connection's end, but 5 s later.
+// OnConnect sets the hook that runs once after every 101 and before the connection's first message; what it sends comes first.
+// A [Close] error closes so, an *[Error] is sent and then closes with 1008, any other is logged and closes with 1011.
+func (r *Router[S]) OnConnect(fn func(ctx context.Context, c *Conn[S]) error) {
+	r.core.declaringOnce("OnConnect", fn == nil, r.core.onConnect != nil)
+	r.core.onConnect = func(ctx context.Context, c *conn) error { return fn(ctx, c.owner.(*Conn[S])) }
+}
+
+// OnDisconnect sets the hook that runs exactly once for each connection that got its 101, however it ended, after its last handler
+// returned and after it left its rooms. ctx is not cancelled by the connection's end, but 5 s later.
 func (r *Router[S]) OnDisconnect(fn func(ctx context.Context, c *Conn[S], info CloseInfo)) {
-	panic("not built")
+	r.core.declaringOnce("OnDisconnect", fn == nil, r.core.onDisconnect != nil)
+	r.core.onDisconnect = func(ctx context.Context, c *conn, info CloseInfo) { fn(ctx, c.owner.(*Conn[S]), info) }
 }
 
-// OnFallback sets the hook for frames that no handler takes. What it returns is treated like a handler's error;
-// returning err itself is the default.
+// OnFallback sets the hook for frames that no handler takes: err is a *[ValidationError] for a message of unknown type or
+// with faults, a *[ProtocolError] for a frame of the wrong kind. What it returns is treated like a handler's error; returning err
+// itself is the default, which answers the first and closes on the second.
 func (r *Router[S]) OnFallback(fn func(ctx context.Context, c *Conn[S], f Frame, err error) error) {
-	panic("not built")
+	r.core.declaringOnce("OnFallback", fn == nil, r.core.onFallback != nil)
+	r.core.onFallback = func(ctx context.Context, c *conn, f Frame, err error) error {
+		return fn(ctx, c.owner.(*Conn[S]), f, err)
+	}
 }
 
-// Use wraps every handler in mw, the first outermost, after the message is decoded.
-func (r *Router[S]) Use(mw ...func(next Handler[S]) Handler[S]) { panic("not built") }
+// Use wraps every handler in mw, the first outermost. Middleware runs after the message is decoded; hooks and the fallback are
+// not wrapped. Each mw is called once for each handler, when the router freezes.
+func (r *Router[S]) Use(mw ...func(next Handler[S]) Handler[S]) {
+	r.core.declaring("Use")
+	for _, wrap := range mw {
+		if wrap == nil {
+			panic("wsrouter: Use: the middleware is nil")
+		}
+		r.core.middleware = append(r.core.middleware, func(next handlerFunc) handlerFunc {
+			h := wrap(func(ctx context.Context, c *Conn[S], in *Incoming) error { return next(ctx, c.conn, in) })
+			if h == nil {
+				panic("wsrouter: Use: the middleware returned a nil handler")
+			}
+			return func(ctx context.Context, c *conn, in *Incoming) error { return h(ctx, c.owner.(*Conn[S]), in) }
+		})
+	}
+}
 
-// Dispatch replaces the choice of a handler by discriminator.
+// Dispatch replaces the choice of a handler by discriminator: fn sees every frame of the right kind before it is decoded, and its error
+// is treated like a handler's. Frames of the wrong kind still go to the fallback.
 func (r *Router[S]) Dispatch(fn func(ctx context.Context, c *Conn[S], routes *Routes[S], f Frame) error) {
-	panic("not built")
+	r.core.declaringOnce("Dispatch", fn == nil, r.core.dispatch != nil)
+	routes := &Routes[S]{r.core}
+	r.core.dispatch = func(ctx context.Context, c *conn, f Frame) error {
+		return fn(ctx, c.owner.(*Conn[S]), routes, f)
+	}
 }
 
-// Room names a set of connections; it costs nothing until somebody joins and vanishes with its last member.
-func (r *Router[S]) Room(name string) Room[S] { panic("not built") }
+// Room names a set of connections of this process. It costs nothing until somebody joins and vanishes with its last member.
+func (r *Router[S]) Room(name string) Room[S] { return Room[S]{r.core, name} }
 
 // Describe freezes the router and returns all that documents and clients need, as plain data owned by the caller.
-func (r *Router[S]) Describe() Spec { panic("not built") }
+func (r *Router[S]) Describe() Spec { return r.core.describe() }
 
 // Params returns the parameters of the session, without freezing the router.
-func (r *Router[S]) Params() []Param { panic("not built") }
+func (r *Router[S]) Params() []Param { return r.core.session.describe() }
 
-// ServeHTTP answers an upgrade request and returns after the 101; the connection lives on without it.
-func (r *Router[S]) ServeHTTP(w http.ResponseWriter, req *http.Request) { panic("not built") }
+// ServeHTTP answers an upgrade request and returns after the 101; the connection lives on without it, and without the request
+// and its context. A request that is refused gets a JSON body {code, detail, issues} and is logged with what would allow it; the
+// order of the checks is method (405), origin (403), parameters (400), Resolve (as it says), upgrade (426), handshake headers (400).
+// Headers already set on w go out with the 101.
+func (r *Router[S]) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.core.accept(w, req) }
 
-// Shutdown refuses new connections, lets handlers finish, closes all with 1001 and returns when every
-// OnDisconnect has run or ctx is done.
-func (r *Router[S]) Shutdown(ctx context.Context) error { panic("not built") }
+// Shutdown refuses new connections with 503, lets running handlers finish, closes all connections with 1001 and returns nil when
+// every OnDisconnect has run. When ctx is done before that, it drops the connections that are left and returns ctx's error. A second
+// call waits likewise. [http.Server.Shutdown] knows nothing of WebSockets: call both.
+func (r *Router[S]) Shutdown(ctx context.Context) error { return r.core.shutdown(ctx) }
 
-// A Resolver is a session that does more than its tags say. Resolve runs on *S after the tags are decoded and
-// before the 101; ctx is the request's. A [Reject] error is the answer, any other a 500 without text.
+// A Resolver is a session that does more than its tags say. Resolve runs on *S after the tags are decoded and before the
+// 101; ctx and r are the request's and must not be kept. A [Reject] error is the answer to the client; any other, and a panic, is
+// logged and answered 500 without text. Embedded structs that have a Resolve run first, in order.
 type Resolver interface {
 	Resolve(ctx context.Context, r *http.Request) error
 }
@@ -79,10 +144,13 @@ type Resolver interface {
 // A Handler handles one decoded message; middleware sees handlers of every M as this.
 type Handler[S any] func(ctx context.Context, c *Conn[S], in *Incoming) error
 
+// handlerFunc is a Handler apart from its session's type.
+type handlerFunc func(ctx context.Context, c *conn, in *Incoming) error
+
 // Incoming is a decoded message on its way to its handler. It is valid until the handler returns.
 type Incoming struct {
 	Name  string // wire name, "" if the router has none
-	Value any    // a *M, which middleware may change
+	Value any    // a *M, whose M middleware may change
 	Frame Frame
 }
 
@@ -91,20 +159,3 @@ type Frame struct {
 	Data   []byte
 	Binary bool
 }
-
-// Routes is the table of a router as its dispatcher sees it.
-type Routes[S any] struct{ _ S }
-
-// Names returns the wire names in order of registration.
-func (t *Routes[S]) Names() []string { panic("not built") }
-
-// Handle validates and decodes body as the message of that name and calls its handler.
-func (t *Routes[S]) Handle(ctx context.Context, c *Conn[S], name string, body []byte) error {
-	panic("not built")
-}
-
-// Call calls the handler registered for v's type, which may be one that is no JSON message.
-func (t *Routes[S]) Call(ctx context.Context, c *Conn[S], v any) error { panic("not built") }
-
-// Default does what the router would have done without a dispatcher.
-func (t *Routes[S]) Default(ctx context.Context, c *Conn[S], f Frame) error { panic("not built") }

@@ -1,13 +1,16 @@
-// Package apidoc writes and serves the documents of routers.
 package apidoc
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
+	"sync"
+	"sync/atomic"
 
 	"github.com/wsrouter-go/wsrouter"
 )
 
-// A Mux is what http.ServeMux and chi.Router have in common.
+// A Mux is what http.ServeMux and chi.Router have in common. Patterns reach it with "GET " in front.
 type Mux interface {
 	Handle(pattern string, h http.Handler)
 }
@@ -19,38 +22,148 @@ type Endpoint interface {
 	Describe() wsrouter.Spec  // freezes it
 }
 
-// A Doc is a document under construction. Set its fields before Serve.
+// A Doc is a document under construction. Its fields and its methods Mount, Add, Merge and Serve belong to one
+// goroutine, which is done with them before the first use: a call of OpenAPI or OpenAPIYAML, or the first request of
+// a page or document. That first use asks every endpoint for its description, which freezes it, and builds everything
+// once; later changes of fields have no effect and later calls of Mount, Add and Merge panic. From then on a Doc is
+// safe for concurrent use.
 type Doc struct {
-	Title, Version, Description string
-	Mode                        Mode
-	Servers                     []string // URLs; if empty, documents and page use relative ones
+	Title       string // of the API
+	Version     string // of the API, not of OpenAPI
+	Description string // CommonMark
+
+	// Mode says how messages stand in OpenAPI. The page shows them all in every mode.
+	Mode Mode
+
+	// Servers are the URLs at which clients reach the API. If empty, the document names the place where it is
+	// served, relative to itself, which holds behind any proxy; without Serve, it names "/". If a merged document
+	// has servers of its own, they stay, and these are given for the operations of the endpoints.
+	Servers []string
+
+	mounts []mounted
+	merged *object // the base, nil without
+	served string  // path of the first Serve, "" without
+
+	once  sync.Once
+	built atomic.Bool // what Mount, Add and Merge look at
+	model *model
+	err   error
+
+	rendering sync.Mutex
+	rendered  map[view]*rendered
 }
 
 // Mode says how messages stand in OpenAPI.
 type Mode int
 
 const (
+	// Pseudo gives every message that a client may send a POST of its own, at the endpoint's path and
+	// "/(handler)", which nothing routes: a document tool then shows it like any other operation.
 	Pseudo Mode = iota
+
+	// UpgradeOnly has the GET of the handshake alone, with all messages in its x-websocket and in the components:
+	// for generators of HTTP clients.
 	UpgradeOnly
+
+	// None leaves the endpoints out.
 	None
 )
 
-func New(title, version string) *Doc { panic("not built") }
+// New returns an empty document of the API called title in its version.
+func New(title, version string) *Doc {
+	return &Doc{Title: title, Version: version}
+}
 
-// Mount routes pattern (GET, unless it names a method) to e and documents it. It panics if the session names
-// a path parameter that pattern lacks.
-func (d *Doc) Mount(mux Mux, pattern string, e Endpoint) { panic("not built") }
+// OpenAPI returns the OpenAPI 3.1.1 document, or the merged one with the endpoints added, as indented JSON. The caller
+// owns it; every call returns the same bytes, those that Serve serves.
+// OpenAPI panics if the declarations cannot be one document: an endpoint that Describe refuses, a schema that is
+// none, an operation that the merged document has already.
+func (d *Doc) OpenAPI() []byte { return d.document("OpenAPI", formatJSON) }
 
-// Add only documents e, at a path that something else routes.
-func (d *Doc) Add(path string, e Endpoint) { panic("not built") }
+// OpenAPIYAML is OpenAPI as YAML, with the same members in the same order. It means the same to readers of YAML 1.1 and 1.2.
+func (d *Doc) OpenAPIYAML() []byte { return d.document("OpenAPIYAML", formatYAML) }
 
-// Merge makes an OpenAPI 3.0 or 3.1 document, JSON or YAML, the base of d's: its info and version stay. Once per Doc.
-func (d *Doc) Merge(openapi []byte) error { panic("not built") }
+func (d *Doc) document(call string, f format) []byte {
+	r, err := d.render(view{mode: d.Mode, server: serverOf(d.served), format: f})
+	if err != nil {
+		panic(fmt.Sprintf("apidoc: %s: %v", call, err))
+	}
+	return append([]byte(nil), r.data...)
+}
 
-// Serve routes the page at path and the four documents beside it (/docs: /openapi.json, /openapi.yaml, /asyncapi.json, …).
-func (d *Doc) Serve(mux Mux, path string) { panic("not built") }
+// build describes every endpoint, once. What panics below, in Describe first of all, becomes an error, because it may
+// happen in a request.
+func (d *Doc) build() (*model, error) {
+	d.once.Do(func() {
+		d.built.Store(true)
+		defer func() {
+			if p := recover(); p != nil {
+				d.err = fmt.Errorf("%v", p)
+			}
+		}()
+		d.model, d.err = newModel(d.mounts, d.merged)
+	})
+	if d.err == nil && d.model == nil {
+		return nil, errors.New("an endpoint's Describe did not return")
+	}
+	return d.model, d.err
+}
 
-func (d *Doc) OpenAPI() []byte      { panic("not built") }
-func (d *Doc) OpenAPIYAML() []byte  { panic("not built") }
-func (d *Doc) AsyncAPI() []byte     { panic("not built") }
-func (d *Doc) AsyncAPIYAML() []byte { panic("not built") }
+// configurable panics if the document was used already.
+func (d *Doc) configurable(call string) {
+	if d.built.Load() {
+		panic("apidoc: " + call + ": the document was used already, by OpenAPI or a request: declare everything first")
+	}
+}
+
+// A view is one form of the document.
+type view struct {
+	mode   Mode
+	server string
+	format format
+}
+
+type format int
+
+const (
+	formatJSON format = iota
+	formatYAML
+	formatPage
+)
+
+// render returns the document in one form, made at its first use.
+func (d *Doc) render(v view) (*rendered, error) {
+	m, err := d.build()
+	if err != nil {
+		return nil, err
+	}
+	d.rendering.Lock()
+	defer d.rendering.Unlock()
+	if r := d.rendered[v]; r != nil {
+		return r, nil
+	}
+	r, err := m.write(d, v)
+	if err != nil {
+		return nil, err
+	}
+	if d.rendered == nil {
+		d.rendered = map[view]*rendered{}
+	}
+	d.rendered[v] = r
+	return r, nil
+}
+
+// write makes one form of the document.
+func (m *model) write(d *Doc, v view) (*rendered, error) {
+	if v.format == formatPage {
+		return m.page(d)
+	}
+	tree, err := m.openAPI(d, v)
+	if err != nil {
+		return nil, err
+	}
+	if v.format == formatYAML {
+		return newRendered("application/yaml", appendYAML(nil, tree, 0)), nil
+	}
+	return newRendered("application/json", append(appendJSON(nil, tree, 0), '\n')), nil
+}

@@ -1,9 +1,19 @@
 // Package wsconn is the socket under a connection: it hands whole messages to a [Handler] and takes encoded ones.
+//
+// The handshake and the reading of frames are github.com/coder/websocket's. What is written, and when the connection
+// is over, is decided here: that library writes its answers from inside a read and under timeouts of its own, so a
+// peer that takes nothing would stop us from seeing its end.
 package wsconn
 
 import (
-	"net/http"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // Config of a socket. The caller has filled every field.
@@ -34,23 +44,141 @@ type End struct {
 	Err    error // cause, if it was no clean close
 }
 
-// A Socket is one upgraded connection.
-type Socket struct{}
+// A Socket is one upgraded connection. Close and Abort are safe from any goroutine, Write beside them.
+type Socket struct {
+	cfg  Config
+	conn net.Conn
+	src  *source         // conn as ws reads it
+	ws   *websocket.Conn // reads only
 
-// Upgrade answers r with a 101 and takes over its connection; neither w nor r is kept.
-// The caller has checked the handshake. If Upgrade fails it has written nothing, or nothing can be written any more.
-func Upgrade(w http.ResponseWriter, r *http.Request, c Config) (*Socket, error) { panic("not built") }
+	over  chan struct{} // closed when the end is known
+	told  chan struct{} // closed when Ended has returned
+	gone  chan struct{} // closed when conn is
+	leave sync.Once     // guards gone
+	tasks sync.WaitGroup
+
+	mu      sync.Mutex
+	h       Handler // nil until Serve
+	end     *End
+	changed sync.Cond // of what follows
+	queue   []message // received, not begun
+	queued  int       // what they count for
+	busy    bool      // a worker runs
+	stalled bool      // the reader waits for the worker
+	stalls  int       // how often it has
+
+	beat     heartbeat
+	received atomic.Bool // something, since the last ping
+
+	writing chan struct{} // holds one token: a channel, not a mutex, because it is held while the network blocks
+	control controlFrames
+	header  [maxHeader]byte              // under writing
+	scratch [maxControl + minHeader]byte // under writing
+}
 
 // Serve reads until the end. When it returns, h.Ended has been called and h will not be called again; messages that
 // h was not given until the end are discarded.
-func (s *Socket) Serve(h Handler) { panic("not built") }
+func (s *Socket) Serve(h Handler) {
+	s.attach(h)
+	s.startHeartbeat()
+	s.read()
+	s.drop()
 
-// Write sends one message and returns when it is handed to the network. It has one caller at a time.
-func (s *Socket) Write(data []byte, binary bool) error { panic("not built") }
+	s.mu.Lock()
+	s.beat.stop()
+	for s.busy {
+		s.changed.Wait()
+	}
+	s.mu.Unlock()
+	<-s.told
+	s.tasks.Wait()
+	_ = s.ws.CloseNow() // frees what the library holds; conn is ours and closed
+}
 
 // Close sends a close frame and waits for the peer's at most Config.CloseTimeout; then the connection is gone.
 // Handler.Ended is called before the wait. Only the first Close or Abort counts.
-func (s *Socket) Close(code int, reason string) { panic("not built") }
+func (s *Socket) Close(code int, reason string) {
+	s.shut(End{Code: code, Reason: reason})
+}
 
 // Abort drops the connection without a close frame; End.Err is cause.
-func (s *Socket) Abort(cause error) { panic("not built") }
+func (s *Socket) Abort(cause error) {
+	s.finish(End{Code: statusAbnormal, Err: cause})
+	s.drop()
+}
+
+// attach makes h the one to be told, at once if the end has come before.
+func (s *Socket) attach(h Handler) {
+	s.mu.Lock()
+	s.h = h
+	end := s.end
+	s.mu.Unlock()
+	if end != nil {
+		h.Ended(*end)
+		close(s.told)
+	}
+}
+
+// finish records the end and tells the handler. It reports whether this was the first.
+func (s *Socket) finish(e End) bool {
+	s.mu.Lock()
+	if s.end != nil {
+		s.mu.Unlock()
+		return false
+	}
+	s.end = &e
+	close(s.over)
+	s.queue, s.queued = nil, 0
+	s.beat.stop()
+	s.changed.Broadcast()
+	h := s.h
+	s.mu.Unlock()
+	if h != nil {
+		h.Ended(e)
+		close(s.told)
+	}
+	return true
+}
+
+// shut is an end that begins here: the handler is told, the peer too, and it has CloseTimeout to answer.
+func (s *Socket) shut(e End) {
+	if !s.finish(e) {
+		return
+	}
+	late := time.AfterFunc(s.cfg.CloseTimeout, s.drop)
+	defer late.Stop()
+	s.writeClose(e.Code, e.Reason)
+	<-s.gone
+}
+
+// drop closes the connection under everything that blocks on it.
+func (s *Socket) drop() {
+	s.leave.Do(func() {
+		close(s.gone)
+		_ = s.conn.Close()
+	})
+}
+
+// isOver reports whether the end is known.
+func (s *Socket) isOver() bool {
+	select {
+	case <-s.over:
+		return true
+	default:
+		return false
+	}
+}
+
+const (
+	statusProtocol = int(websocket.StatusProtocolError)
+	statusNone     = int(websocket.StatusNoStatusRcvd)
+	statusAbnormal = int(websocket.StatusAbnormalClosure)
+	statusNotUTF8  = int(websocket.StatusInvalidFramePayloadData)
+	statusTooBig   = int(websocket.StatusMessageTooBig)
+)
+
+var errGoexit = errors.New("the handler of a message ended its goroutine")
+
+func lost(doing string, err error) error {
+	return fmt.Errorf("connection lost while %s: %w", doing, err)
+}

@@ -1,0 +1,154 @@
+package wsrouter
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+)
+
+// Receive registers fn for messages of type M. It panics, and names the call, if M cannot be a message or if M or its name is
+// already handled.
+//
+// The messages of one connection are handled one at a time, in order; while a handler blocks the connection is watched, and ctx
+// ends with it. A nil error means handled; an *[Error] is answered; a [Close] error closes; any other is logged and answered
+// "internal" without its text. A panic closes the connection with 1011.
+func Receive[S, M any](r *Router[S], fn func(ctx context.Context, c *Conn[S], m M) error, opts ...HandlerOption) {
+	r.core.handle("Receive", registration{
+		message: reflect.TypeFor[M](),
+		fn:      fn,
+		missing: fn == nil,
+		new:     func() any { return new(M) },
+		call: func(ctx context.Context, c *conn, in *Incoming) error {
+			return fn(ctx, c.owner.(*Conn[S]), *in.Value.(*M))
+		},
+		opts: opts,
+	})
+}
+
+// Respond is [Receive] for a question with one answer: A is sent with the correlation id that the question carried, and without
+// if it carried none. A is declared by it; Sends declares what else the handler may send.
+func Respond[S, Q, A any](r *Router[S], fn func(ctx context.Context, c *Conn[S], q Q) (A, error), opts ...HandlerOption) {
+	var answer A
+	r.core.handle("Respond", registration{
+		message: reflect.TypeFor[Q](),
+		answer:  reflect.TypeFor[A](),
+		fn:      fn,
+		missing: fn == nil,
+		new:     func() any { return new(Q) },
+		call: func(ctx context.Context, c *conn, in *Incoming) error {
+			a, err := fn(ctx, c.owner.(*Conn[S]), *in.Value.(*Q))
+			if err != nil {
+				return err
+			}
+			return c.send(ctx, a, c.router.correlationID(in.Frame.Data))
+		},
+		opts: append([]HandlerOption{Sends(answer)}, opts...),
+	})
+}
+
+// registration is one call of Receive or Respond.
+type registration struct {
+	message reflect.Type
+	answer  reflect.Type // nil: none
+	fn      any
+	missing bool // fn is nil
+	new     func() any
+	call    handlerFunc
+	opts    []HandlerOption
+}
+
+// handle adds a route.
+func (r *router) handle(call string, reg registration) {
+	r.declaring(call)
+	var h handler
+	for _, o := range reg.opts {
+		o(&h)
+	}
+	call = fmt.Sprintf("%s[%v]", call, reg.message)
+	if reg.missing {
+		panic(fmt.Sprintf("wsrouter: %s: the handler is nil", call))
+	}
+	rt := &route{
+		handlerName: functionName(reg.fn),
+		handler:     h,
+		message:     r.messages.received(call, reg.message, h.as, reg.answer != nil),
+		responds:    reg.answer != nil,
+		new:         reg.new,
+		call:        reg.call,
+	}
+	rt.sends = r.declare(call, h.sends)
+	if rt.responds {
+		r.messages.printID[rt.sends[0].typ] = true
+	}
+	r.refuseTwins(call, rt)
+	r.routes = append(r.routes, rt)
+}
+
+// refuseTwins panics if rt's type or one of its names already has a handler. Several handlers of one type that As tells apart wait
+// for freeze, which knows whether there is a dispatcher.
+func (r *router) refuseTwins(call string, rt *route) {
+	for _, other := range r.routes {
+		if other.message.typ == rt.message.typ && (other.as == "" || rt.as == "") {
+			panic(fmt.Sprintf("wsrouter: %s: the type is already handled by %s", call, other.handlerName))
+		}
+		for _, literal := range rt.message.literals() {
+			for _, taken := range other.message.literals() {
+				if literal == taken {
+					panic(fmt.Sprintf("wsrouter: %s: message %s is already handled by %s", call, literal, other.handlerName))
+				}
+			}
+		}
+		if rt.as != "" && rt.as == other.as {
+			panic(fmt.Sprintf("wsrouter: %s: message %q is already handled by %s", call, rt.as, other.handlerName))
+		}
+	}
+}
+
+// declaration is one type that some Sends names.
+type declaration struct {
+	typ  reflect.Type
+	call string // for a panic when the router freezes
+}
+
+// declare checks that msgs can be messages. Their names are settled when the router freezes, because a later As may name them.
+func (r *router) declare(call string, msgs []any) []declaration {
+	var list []declaration
+	for _, msg := range msgs {
+		if msg == nil {
+			panic(fmt.Sprintf("wsrouter: %s: Sends got nil, want a value of a message type", call))
+		}
+		t := messageType(reflect.TypeOf(msg))
+		if err := r.messages.check(t); err != nil {
+			panic(fmt.Sprintf("wsrouter: %s: Sends: %v", call, err))
+		}
+		list = append(list, declaration{t, call})
+	}
+	return list
+}
+
+// functionName is the last part of fn's Go name, "" for a closure or a generic function, which have none of their own.
+func functionName(fn any) string {
+	v := reflect.ValueOf(fn)
+	if v.Kind() != reflect.Func || v.IsNil() {
+		return ""
+	}
+	full := runtime.FuncForPC(v.Pointer()).Name()
+	if strings.HasSuffix(full, "]") || strings.Contains(full, "[...].func") {
+		return ""
+	}
+	name := strings.TrimSuffix(full[strings.LastIndexByte(full, '.')+1:], "-fm")
+	if isClosure(full) {
+		return ""
+	}
+	return name
+}
+
+// isClosure recognises the names that the compiler gives to function literals: main.glob..func1, main.New.func2, main.New.func2.1.
+func isClosure(full string) bool {
+	last := full[strings.LastIndexByte(full, '.')+1:]
+	digits := strings.TrimPrefix(last, "func")
+	return digits != "" && strings.Trim(digits, "0123456789") == "" && strings.Count(full[strings.LastIndexByte(full, '/')+1:], ".") > 1 ||
+		strings.Contains(full, ".func") && strings.Trim(last, "0123456789") == ""
+}

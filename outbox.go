@@ -1,0 +1,191 @@
+package wsrouter
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/wsrouter-go/wsrouter/internal/wsconn"
+)
+
+// outgoing is one encoded message. A broadcast's receivers share data, so nobody changes it.
+type outgoing struct {
+	data   []byte
+	binary bool
+}
+
+// outbox queues what a connection is to send. One goroutine at a time writes: it starts with the first message and
+// ends with the last.
+type outbox struct {
+	socket   *wsconn.Socket
+	limit    int
+	overflow Overflow
+	log      func() *slog.Logger
+
+	mu       sync.Mutex
+	queue    []outgoing
+	bytes    int           // queued and being written
+	writing  bool          // a goroutine runs flush
+	shut     bool          // nothing more is taken
+	farewell *closeError   // sent behind the queue
+	room     chan struct{} // closed and renewed when bytes get fewer; nil: nobody waits
+	dropped  uint64        // since the connection began
+	episode  uint64        // dropped since the outbox was last empty
+}
+
+// errOverflow says that the outbox is full and the policy is to close.
+var errOverflow = errors.New("wsrouter: outbox full")
+
+// push queues o or does what the overflow policy says.
+func (b *outbox) push(ctx context.Context, o outgoing) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for !b.shut && !b.fits(len(o.data)) {
+		switch b.overflow {
+		case OverflowClose:
+			b.shut = true
+			b.discard()
+			return errOverflow
+		case OverflowDropNewest:
+			b.drop(1)
+			return ErrDropped
+		case OverflowDropOldest:
+			if len(b.queue) == 0 { // all that is left is being written
+				b.drop(1)
+				return ErrDropped
+			}
+			b.bytes -= len(b.queue[0].data)
+			b.queue[0] = outgoing{}
+			b.queue = b.queue[1:]
+			b.drop(1)
+		case OverflowWait:
+			if err := b.wait(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if b.shut {
+		return ErrClosed
+	}
+	b.queue = append(b.queue, o)
+	b.bytes += len(o.data)
+	b.start()
+	return nil
+}
+
+// fits reports whether n more bytes may wait. A message over the limit is taken when nothing waits.
+func (b *outbox) fits(n int) bool { return b.bytes == 0 || b.bytes+n <= b.limit }
+
+// wait blocks until there may be room. The caller holds mu, which is free meanwhile.
+func (b *outbox) wait(ctx context.Context) error {
+	if b.room == nil {
+		b.room = make(chan struct{})
+	}
+	room := b.room
+	b.mu.Unlock()
+	defer b.mu.Lock()
+	select {
+	case <-room:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// wake lets waiters look again. The caller holds mu.
+func (b *outbox) wake() {
+	if b.room != nil {
+		close(b.room)
+		b.room = nil
+	}
+}
+
+// drop counts n dropped messages and logs the first of an episode. The caller holds mu.
+func (b *outbox) drop(n uint64) {
+	if b.episode == 0 {
+		b.log().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", b.limit, "dropped_before", b.dropped)
+	}
+	b.dropped += n
+	b.episode += n
+}
+
+// discard empties the queue. The caller holds mu.
+func (b *outbox) discard() {
+	for _, o := range b.queue {
+		b.bytes -= len(o.data)
+	}
+	b.queue = nil
+	b.wake()
+}
+
+// close queues a close frame behind everything else.
+func (b *outbox) close(code int, reason string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shut = true
+	b.farewell = &closeError{code, reason}
+	b.wake()
+	b.start()
+}
+
+// end discards what is queued: the connection is gone.
+func (b *outbox) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shut = true
+	b.farewell = nil
+	b.discard()
+}
+
+// start runs flush unless it runs. The caller holds mu.
+func (b *outbox) start() {
+	if !b.writing {
+		b.writing = true
+		go b.flush()
+	}
+}
+
+// flush writes until nothing is queued.
+func (b *outbox) flush() {
+	for {
+		o, farewell := b.next()
+		switch {
+		case farewell != nil:
+			b.socket.Close(farewell.code, farewell.reason)
+		case o != nil:
+			if b.socket.Write(o.data, o.binary) != nil {
+				b.end() // the socket tells the connection why
+			}
+			b.wrote(len(o.data))
+		default:
+			return
+		}
+	}
+}
+
+// next takes the head of the queue, then the close frame; if there is neither, writing is over.
+func (b *outbox) next() (*outgoing, *closeError) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.queue) > 0 {
+		o := b.queue[0]
+		b.queue[0] = outgoing{}
+		b.queue = b.queue[1:]
+		return &o, nil
+	}
+	farewell := b.farewell
+	b.farewell = nil
+	if farewell == nil {
+		b.writing, b.queue, b.episode = false, nil, 0
+	}
+	return nil, farewell
+}
+
+// wrote makes room for as many bytes as were written.
+func (b *outbox) wrote(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bytes -= n
+	b.wake()
+}

@@ -1,0 +1,321 @@
+package wsrouter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+
+	"github.com/wsrouter-go/wsrouter/internal/wsconn"
+	"github.com/wsrouter-go/wsrouter/schema"
+)
+
+// serve runs a connection from its 101 to its end.
+func (c *conn) serve() {
+	if c.router.onConnect != nil {
+		go c.connect()
+	} else {
+		close(c.connected)
+		c.leave()
+	}
+	c.socket.Serve(c)
+	<-c.finished
+	c.router.live.remove(c)
+}
+
+// connect runs OnConnect. Messages wait for it.
+func (c *conn) connect() {
+	defer close(c.connected)
+	defer c.leave()
+	defer c.recoverPanic()
+	c.phase = "OnConnect"
+	err := c.router.onConnect(c.ctx, c)
+	var failure *Error
+	switch {
+	case err == nil:
+	case c.closedBy(err):
+	case errors.As(err, &failure):
+		c.answer(failure, nil)
+		c.close(1008, shorten(failure.Code))
+	case over(c.ctx, err):
+	default:
+		c.logger().Error("wsrouter: OnConnect failed", "err", err)
+		c.close(1011, "internal error")
+	}
+}
+
+// Message handles one message: it implements wsconn.Handler.
+func (c *conn) Message(data []byte, binary bool) {
+	<-c.connected
+	if !c.enter() {
+		return
+	}
+	defer c.leave()
+	defer c.recoverPanic()
+	f := Frame{Data: data, Binary: binary}
+	c.settle(f, c.take(f))
+}
+
+// take leads a frame to whoever is to handle it.
+func (c *conn) take(f Frame) error {
+	r := c.router
+	if f.Binary != r.opts.Binary && !(r.dispatch != nil && r.handlesRaw(f.Binary)) {
+		return r.fallback(c.ctx, c, f, wrongKind(f.Binary))
+	}
+	if r.dispatch != nil {
+		c.phase = "Dispatch"
+		return r.dispatch(c.ctx, c, f)
+	}
+	return r.route(c.ctx, c, f)
+}
+
+// wrongKind is the error for a binary frame where messages are text, or the reverse.
+func wrongKind(binary bool) *ProtocolError {
+	if binary {
+		return &ProtocolError{1003, "messages are text frames here, this one is binary"}
+	}
+	return &ProtocolError{1003, "messages are binary frames here, this one is text"}
+}
+
+// handlesRaw reports whether a dispatcher has a handler for raw frames of that kind.
+func (r *router) handlesRaw(binary bool) bool {
+	for _, rt := range r.routes {
+		if rt.message.frame == "text" && !binary || rt.message.frame == "binary" && binary {
+			return true
+		}
+	}
+	return false
+}
+
+// route finds the handler of a frame, decodes the message and calls it.
+func (r *router) route(ctx context.Context, c *conn, f Frame) error {
+	rt, refused := r.table.find(f.Data)
+	if refused != nil {
+		return r.fallback(ctx, c, f, refused)
+	}
+	v := rt.new()
+	c.handling.Store(rt)
+	c.phase = "decoding"
+	if issues := rt.message.plan.Decode(f.Data, v); issues != nil {
+		if !r.tolerate(c, rt, rt.message.plan, f.Data, v, issues) {
+			return r.fallback(ctx, c, f, invalid(issues))
+		}
+	}
+	return c.call(ctx, rt, v, f)
+}
+
+// call hands a decoded message to its handler.
+func (c *conn) call(ctx context.Context, rt *route, v any, f Frame) error {
+	in := &Incoming{Name: rt.wireName(f.Data, c.router.opts.Discriminator), Value: v, Frame: f}
+	c.handling.Store(rt)
+	c.phase = "handler"
+	return rt.call(ctx, c, in)
+}
+
+// wireName is the name that the message in data came under.
+func (rt *route) wireName(data []byte, discriminator string) string {
+	names := rt.message.literals()
+	switch {
+	case len(names) == 1:
+		return rt.name()
+	case len(names) > 1:
+		if v, ok := schema.Member(data, discriminator); ok {
+			return text(v)
+		}
+	}
+	return rt.as
+}
+
+// tolerate reports whether a message with issues is handled all the same, under ReportOnly.
+func (r *router) tolerate(c *conn, rt *route, plan *schema.Plan, data []byte, v any, issues []schema.Issue) bool {
+	if !r.opts.ReportOnly || plan.Unmarshal(data, v) != nil {
+		return false
+	}
+	c.logger().Warn("wsrouter: message breaks rules", "message", rt.name(), "issues", invalid(issues).Error())
+	return true
+}
+
+// fallback hands a frame that no handler takes to the hook, or back as the default does.
+func (r *router) fallback(ctx context.Context, c *conn, f Frame, err error) error {
+	if r.onFallback == nil {
+		return err
+	}
+	c.phase = "OnFallback"
+	return r.onFallback(ctx, c, f, err)
+}
+
+// decodeBody is route for a message that a dispatcher has already named.
+func (r *router) decodeBody(ctx context.Context, c *conn, rt *route, name string, body []byte) error {
+	f := Frame{Data: body, Binary: r.opts.Binary}
+	v := rt.new()
+	if rt.message.frame != "" {
+		return c.call(ctx, rt, rawValue(rt.message.frame, body), f)
+	}
+	plan := rt.bare
+	if literal, ok := schema.Member(body, r.opts.Discriminator); ok && !rt.message.plain && text(literal) == name {
+		plan = rt.message.plan
+	}
+	if issues := plan.Decode(body, v); issues != nil {
+		if !r.tolerate(c, rt, plan, body, v, issues) {
+			return invalid(issues)
+		}
+	}
+	return c.call(ctx, rt, v, f)
+}
+
+// rawValue is the Go value of a raw frame, by pointer.
+func rawValue(frame string, data []byte) any {
+	if frame == "text" {
+		s := string(data)
+		return &s
+	}
+	return &data
+}
+
+// callWith calls the handler of v's type.
+func (r *router) callWith(ctx context.Context, c *conn, v any) error {
+	if v == nil {
+		return errors.New("wsrouter: Call: the value is nil")
+	}
+	t := reflect.TypeOf(v)
+	value := reflect.ValueOf(v)
+	if t.Kind() == reflect.Pointer {
+		if value.IsNil() {
+			return errors.New("wsrouter: Call: the value is a nil " + t.String())
+		}
+		t, value = t.Elem(), value.Elem()
+	}
+	var found *route
+	for _, rt := range r.routes {
+		if rt.message.typ != t {
+			continue
+		}
+		if found != nil {
+			return fmt.Errorf("wsrouter: Call: %v has the handlers %q and %q: use Handle", t, found.name(), rt.name())
+		}
+		found = rt
+	}
+	if found == nil {
+		return fmt.Errorf("wsrouter: Call: no handler receives %v", t)
+	}
+	p := reflect.New(t)
+	p.Elem().Set(value)
+	return c.call(ctx, found, p.Interface(), Frame{Binary: r.opts.Binary})
+}
+
+// settle does what the outcome of a handler, middleware, dispatcher or fallback asks for.
+func (c *conn) settle(f Frame, err error) {
+	var (
+		protocol   *ProtocolError
+		failure    *Error
+		validation *ValidationError
+	)
+	switch {
+	case err == nil:
+	case c.closedBy(err):
+	case errors.As(err, &protocol):
+		c.logger().Debug("wsrouter: frame refused", "code", protocol.Code, "reason", protocol.Reason)
+		c.close(protocol.Code, protocol.Reason)
+	case errors.As(err, &failure):
+		if failure.cause != nil {
+			c.logger().Warn("wsrouter: error answered", "code", failure.Code, "err", err)
+		}
+		c.answer(failure, c.router.correlationID(f.Data))
+	case errors.As(err, &validation):
+		c.logger().Debug("wsrouter: message refused", "code", validation.Code, "issues", validation.Error())
+		c.answer(validation.reply(), c.router.correlationID(f.Data))
+	case over(c.ctx, err):
+		c.logger().Debug("wsrouter: handler saw the end", "err", err)
+	default:
+		c.logger().Error("wsrouter: handler failed", "err", err)
+		c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))
+	}
+}
+
+// closedBy closes the connection if err was made by Close.
+func (c *conn) closedBy(err error) bool {
+	var by *closeError
+	if !errors.As(err, &by) {
+		return false
+	}
+	c.close(by.code, by.reason)
+	return true
+}
+
+// answer sends an error reply.
+func (c *conn) answer(e *Error, id []byte) {
+	var msg any = e
+	if reshape := c.router.opts.ErrorMessage; reshape != nil {
+		msg = reshape(e)
+	}
+	if err := c.send(c.ctx, msg, id); err != nil && !over(c.ctx, err) {
+		c.logger().Error("wsrouter: error reply not sent", "code", e.Code, "err", err)
+	}
+}
+
+// recoverPanic closes the connection if the function that it is deferred in panics.
+func (c *conn) recoverPanic() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	c.logger().Error("wsrouter: panic", "in", c.phase, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	c.close(1011, "internal error")
+}
+
+// Ended takes note of the end, as soon as it is seen: it implements wsconn.Handler.
+func (c *conn) Ended(end wsconn.End) {
+	c.mu.Lock()
+	c.ended = true
+	c.info = CloseInfo(end)
+	idle := !c.busy
+	c.mu.Unlock()
+
+	c.cancel(ErrClosed)
+	c.outbox.end()
+	c.router.rooms.leaveAll(c)
+	if idle {
+		go c.finish()
+	}
+}
+
+// enter marks the connection busy with a hook or handler, unless it takes no more messages.
+func (c *conn) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || c.closing || c.draining {
+		return false
+	}
+	c.busy = true
+	return true
+}
+
+// leave is the end of a hook or handler, and of the connection if that waited for it.
+func (c *conn) leave() {
+	c.handling.Store(nil)
+	c.mu.Lock()
+	c.busy = false
+	ended, draining := c.ended, c.draining
+	c.mu.Unlock()
+	switch {
+	case ended:
+		c.finish()
+	case draining:
+		c.close(1001, goingAway)
+	}
+}
+
+// finish runs OnDisconnect. It is called once, when the connection has ended and nothing of it runs any more.
+func (c *conn) finish() {
+	defer close(c.finished)
+	defer c.recoverPanic()
+	c.phase = "OnDisconnect"
+	c.logger().Debug("wsrouter: connection closed", "code", c.info.Code, "reason", c.info.Reason, "remote", c.info.Remote, "err", c.info.Err)
+	if c.router.onDisconnect == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), farewell)
+	defer cancel()
+	c.router.onDisconnect(ctx, c, c.info)
+}
