@@ -25,7 +25,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// golden compares got with a file that other tools read too: oapi's generator, Redocly, the AsyncAPI parser.
+// golden compares got with a file that other tools read too: oapi-codegen and Redocly.
 func golden(t *testing.T, path string, got []byte) {
 	t.Helper()
 	if *update {
@@ -86,8 +86,6 @@ func TestGoldenDocuments(t *testing.T) {
 			golden(t, "testdata/"+name+".openapi.json", data)
 		}
 	}
-	doc, _ := kitchen.Doc(apidoc.Pseudo)
-	golden(t, "testdata/kitchen.asyncapi.json", doc.AsyncAPI())
 }
 
 func TestLibopenapi(t *testing.T) {
@@ -129,35 +127,31 @@ func TestKinOpenAPI(t *testing.T) {
 
 func TestYAMLSaysTheSame(t *testing.T) {
 	doc, _ := kitchen.Doc(apidoc.Pseudo)
-	for _, pair := range []struct{ json, yaml []byte }{
-		{doc.OpenAPI(), doc.OpenAPIYAML()},
-		{doc.AsyncAPI(), doc.AsyncAPIYAML()},
-	} {
-		var fromJSON, fromYAML any
-		if err := json.Unmarshal(pair.json, &fromJSON); err != nil {
-			t.Fatal(err)
-		}
-		if err := yaml.Unmarshal(pair.yaml, &fromYAML); err != nil {
-			t.Fatal(err)
-		}
-		again, err := json.Marshal(fromYAML)
-		if err != nil {
-			t.Fatal(err)
-		}
-		first, _ := json.Marshal(fromJSON)
-		if !bytes.Equal(first, again) {
-			t.Error("YAML and JSON differ")
-		}
+	var fromJSON, fromYAML any
+	if err := json.Unmarshal(doc.OpenAPI(), &fromJSON); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(doc.OpenAPIYAML(), &fromYAML); err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.Marshal(fromYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := json.Marshal(fromJSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first, again) {
+		t.Error("YAML and JSON differ")
 	}
 }
 
 func TestServedDocuments(t *testing.T) {
 	doc, mux := kitchen.Doc(apidoc.Pseudo)
 	for path, want := range map[string][]byte{
-		"/openapi.json":  doc.OpenAPI(),
-		"/openapi.yaml":  doc.OpenAPIYAML(),
-		"/asyncapi.json": doc.AsyncAPI(),
-		"/asyncapi.yaml": doc.AsyncAPIYAML(),
+		"/openapi.json": doc.OpenAPI(),
+		"/openapi.yaml": doc.OpenAPIYAML(),
 	} {
 		rec := httptest.NewRecorder()
 		mux.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
@@ -170,12 +164,7 @@ func TestServedDocuments(t *testing.T) {
 // TestExamples holds every example and default of every document against the schema that it stands in or beside, in
 // both dialects, with formats and patterns asserted.
 func TestExamples(t *testing.T) {
-	docs := openapis(t)
-	doc, _ := kitchen.Doc(apidoc.Pseudo)
-	docs["kitchen.asyncapi"] = doc.AsyncAPI()
-	docs["minimal.asyncapi"] = read(t, "../../examples/minimal/testdata/asyncapi.json")
-	docs["chat.asyncapi"] = read(t, "../../examples/chat/testdata/asyncapi.json")
-	for name, data := range docs {
+	for name, data := range openapis(t) {
 		for _, draft := range []*jsonschema.Draft{jsonschema.Draft7, jsonschema.Draft2020} {
 			t.Run(fmt.Sprint(name, "/", draft), func(t *testing.T) {
 				if name == "merged-base-3.0" {
@@ -196,14 +185,10 @@ func TestExamples(t *testing.T) {
 					var values []any
 					at := pointer
 					schema, beside := object["schema"].(map[string]any)
-					payload, message := object["payload"].(map[string]any)
 					switch {
 					case beside: // a media type or a parameter, examples beside its schema
 						at += "/schema"
 						values = append(examplesOf(object), examplesOf(schema)...)
-					case message: // of AsyncAPI
-						at += "/payload"
-						values = append(examplesOf(object), examplesOf(payload)...)
 					case isSchema(pointer, object):
 						values = examplesOf(object)
 						if d, ok := object["default"]; ok {
@@ -238,8 +223,7 @@ func isSchema(pointer string, object map[string]any) bool {
 	_, typed := object["type"]
 	_, ref := object["$ref"]
 	_, oneOf := object["oneOf"]
-	inSchema := strings.Contains(pointer, "/schema") || strings.Contains(pointer, "/payload")
-	return inSchema && (typed || ref || oneOf) && !strings.HasSuffix(pointer, "/properties")
+	return strings.Contains(pointer, "/schema") && (typed || ref || oneOf) && !strings.HasSuffix(pointer, "/properties")
 }
 
 func examplesOf(object map[string]any) (values []any) {
@@ -248,12 +232,7 @@ func examplesOf(object map[string]any) (values []any) {
 	}
 	switch list := object["examples"].(type) {
 	case []any:
-		for _, v := range list {
-			if m, ok := v.(map[string]any); ok && m["payload"] != nil { // AsyncAPI
-				v = m["payload"]
-			}
-			values = append(values, v)
-		}
+		values = append(values, list...)
 	case map[string]any: // OpenAPI
 		for _, v := range list {
 			if m, ok := v.(map[string]any); ok {
