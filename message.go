@@ -1,10 +1,10 @@
 package wsrouter
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
-	"strconv"
 	"sync"
 
 	"github.com/wsrouter-go/wsrouter/schema"
@@ -274,7 +274,7 @@ func (r *router) correlationID(data []byte) []byte {
 		}
 		return v
 	}
-	if _, err := strconv.ParseInt(string(v), 10, 64); err != nil {
+	if digits := bytes.TrimPrefix(v, []byte("-")); len(v) > maxID || len(bytes.Trim(digits, "0123456789")) > 0 {
 		return nil
 	}
 	return v

@@ -132,7 +132,7 @@ func (r *router) tolerate(c *conn, rt *route, plan *schema.Plan, data []byte, v 
 	if !r.opts.ReportOnly || plan.Unmarshal(data, v) != nil {
 		return false
 	}
-	c.logger().Warn("wsrouter: message breaks rules", "message", rt.name(), "issues", invalid(issues).Error())
+	c.logger().Warn("wsrouter: message breaks rules", "issues", invalid(issues).Error())
 	return true
 }
 
