@@ -75,7 +75,7 @@ func endOf(err error) *end {
 
 // await returns the next frame, or the end, or neither when the time is over.
 func (c *Client) await() (*wsrouter.Frame, *end) {
-	late := time.NewTimer(timeout)
+	late := time.NewTimer(patience())
 	defer late.Stop()
 	for {
 		c.mu.Lock()
@@ -106,7 +106,7 @@ func (c *Client) next(call string) wsrouter.Frame {
 	case e != nil:
 		c.t.Fatalf("wstest: %s: %v\n%s", call, e, c.state())
 	case f == nil:
-		c.t.Fatalf("wstest: %s: nothing came within %v\n%s", call, timeout, c.state())
+		c.t.Fatalf("wstest: %s: nothing came within %v\n%s", call, patience(), c.state())
 	}
 	return *f
 }
