@@ -25,11 +25,22 @@ type end struct {
 func (e *end) String() string {
 	switch {
 	case e.code == codeDropped:
-		return fmt.Sprintf("the connection was dropped without a close frame: %v", e.err)
+		return fmt.Sprintf("the connection was dropped without a close frame: %v", innermost(e.err))
 	case e.reason == "":
 		return fmt.Sprintf("the connection was closed with %d", e.code)
 	}
 	return fmt.Sprintf("the connection was closed with %d %q", e.code, e.reason)
+}
+
+// innermost is err without what each layer put before it.
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
 }
 
 // opened is the hook's: a router has taken the request.
@@ -122,9 +133,9 @@ func (c *Client) ended() *end {
 func (c *Client) state() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := fmt.Sprintf("%d messages came before", c.came)
-	if c.came == 1 {
-		s = "1 message came before"
+	s := "no message came before"
+	if c.came > 0 {
+		s = fmt.Sprintf("messages that came before: %d", c.came)
 	}
 	if c.end == nil {
 		s = "the connection is open, " + s

@@ -76,14 +76,14 @@ func newDialer(t testing.TB, h http.Handler, target string, opts []DialOption, r
 func newRequest(target string) (*http.Request, error) {
 	u, err := url.Parse(target)
 	if err != nil {
-		return nil, fmt.Errorf("target %w", err)
+		return nil, fmt.Errorf("target %q: %w", target, innermost(err))
 	}
 	r := plainRequest()
 	switch {
 	case strings.HasPrefix(target, "/"):
 		u, err = url.ParseRequestURI(target) // "//x" is a path here
 		if err != nil {
-			return nil, fmt.Errorf("target %w", err)
+			return nil, fmt.Errorf("target %q: %w", target, innermost(err))
 		}
 	case u.Host == "":
 		return nil, fmt.Errorf(`target %q is neither a path such as "/ws" nor a URL such as "ws://%s/ws"`, target, defaultHost)
@@ -96,7 +96,7 @@ func newRequest(target string) (*http.Request, error) {
 	}
 	r.RequestURI = u.RequestURI()
 	if r.URL, err = url.ParseRequestURI(r.RequestURI); err != nil {
-		return nil, fmt.Errorf("target %w", err)
+		return nil, fmt.Errorf("target %q: %w", target, innermost(err))
 	}
 	return r, nil
 }
@@ -213,7 +213,7 @@ func (d *dialer) failure(err error) string {
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err
 		}
-		return err.Error()
+		return strings.TrimPrefix(err.Error(), "failed to WebSocket dial: ")
 	}
 	body, _ := io.ReadAll(d.answer.Body)
 	return fmt.Sprintf("the answer is %s, want 101\n%s", d.answer.Status, show(body))

@@ -14,33 +14,37 @@ import (
 )
 
 const (
-	maxLine  = 100  // of a frame on one line
-	maxShown = 2000 // bytes of a frame in a failure
+	maxLine  = 100  // bytes of JSON that is left on one line
+	maxBytes = 2000 // of a frame in a failure
+	maxLines = 40
 )
 
 // show returns data for a failure's text: JSON as it came if it is short, indented if it is long.
 func show(data []byte) string {
-	if !utf8.Valid(data) {
-		return cut(fmt.Sprintf("%q", data))
-	}
 	if len(data) == 0 {
 		return "\t(empty)"
+	}
+	if !utf8.Valid(data) {
+		return cut(fmt.Sprintf("\t%q", data))
 	}
 	if v := jsontext.Value(data).Clone(); len(data) > maxLine && v.Indent() == nil {
 		data = v
 	}
-	return cut("\t" + strings.ReplaceAll(string(data), "\n", "\n\t"))
+	return cut("\t" + strings.ReplaceAll(strings.TrimRight(string(data), "\n"), "\n", "\n\t"))
 }
 
+// cut shortens s to what one likes to read, at the end of a character.
 func cut(s string) string {
-	if len(s) <= maxShown {
-		return s
+	n := 0
+	for lines := 1; n < len(s); n++ {
+		if s[n] == '\n' {
+			lines++
+		}
+		if n >= maxBytes && utf8.RuneStart(s[n]) || lines > maxLines {
+			return fmt.Sprintf("%s … (%d bytes more)", s[:n], len(s)-n)
+		}
 	}
-	n := maxShown
-	for !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return fmt.Sprintf("%s… (%d bytes more)", s[:n], len(s)-n)
+	return s
 }
 
 // sample is a message of m's type as it looks on the wire.
@@ -61,17 +65,9 @@ func faults(err error) string {
 	var b strings.Builder
 	b.WriteString("because:")
 	for _, issue := range invalid.Issues {
-		fmt.Fprintf(&b, "\n\t%s %s", orRoot(issue.Path), issue.Message)
+		b.WriteString("\n\t" + strings.TrimSpace(issue.Path+" "+issue.Message))
 	}
 	return b.String()
-}
-
-// orRoot names the root, whose path is empty.
-func orRoot(path string) string {
-	if path == "" {
-		return "the message"
-	}
-	return path
 }
 
 func typeName[M any]() string { return reflect.TypeFor[M]().String() }
