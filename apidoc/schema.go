@@ -3,6 +3,7 @@ package apidoc
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -96,4 +97,61 @@ func componentRef(name string) string { return "#/components/schemas/" + name }
 
 func escapePointer(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "~", "~0"), "/", "~1")
+}
+
+// spell writes definitions of types without a name, such as []User, where they are used, and returns the rest.
+// Whether such a type gets a definition depends on where a message meets it first, so that one Go
+// type would look different from message to message. No Go type holds itself but through one with a name; a reference
+// from within to itself is left to dangle.
+func spell(schema, defs *object) (*object, *object) {
+	if !slices.ContainsFunc(defs.names, unnamed) {
+		return schema, defs
+	}
+	written, writing := map[any]bool{}, map[string]bool{}
+	var write func(s *object) any
+	write = func(s *object) any {
+		if list := s.list("allOf"); len(list) == 1 && written[list[0]] {
+			branch := list[0].(*object)
+			s.remove("allOf")
+			return joined(branch, s)
+		}
+		key, rest, ok := defRef(s.text("$ref"))
+		def, found := defs.get(key).(*object)
+		if !ok || !found || rest != "" || !unnamed(key) || writing[key] {
+			return s
+		}
+		writing[key] = true
+		s.remove("$ref")
+		out := joined(mapSchema(def, write).(*object), s)
+		delete(writing, key)
+		written[out] = true
+		return out
+	}
+	named := newObject()
+	for _, key := range defs.names {
+		if !unnamed(key) {
+			named.set(key, mapSchema(defs.get(key), write))
+		}
+	}
+	return mapSchema(schema, write).(*object), named
+}
+
+// unnamed reports keys of $defs that are Go types without a name.
+func unnamed(goType string) bool {
+	return strings.HasPrefix(goType, "[") || strings.HasPrefix(goType, "*") || strings.HasPrefix(goType, "map[") ||
+		strings.HasPrefix(goType, "struct")
+}
+
+// joined says both, in one object if they have no member in common.
+func joined(a, b *object) *object {
+	for _, name := range b.names {
+		if a.has(name) {
+			return b.set("allOf", append([]any{a}, b.list("allOf")...))
+		}
+	}
+	out := a.clone()
+	for _, name := range b.names {
+		out.set(name, b.get(name))
+	}
+	return out
 }
