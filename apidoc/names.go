@@ -95,7 +95,7 @@ func (n *schemaNode) unwrap() *schemaNode {
 // check reports a reference within the schema that leads nowhere.
 func (n *schemaNode) check(what string) (err error) {
 	look := func(s *object) any {
-		if key, _, ok := defRef(s.text("$ref")); ok && key != "" && n.defs[key] == nil && err == nil {
+		if key, _, ok := defRef(s.text("$ref")); ok && key != rootKey && n.defs[key] == nil && err == nil {
 			err = fmt.Errorf("the schema of %s refers to %q, which its $defs lack", what, key)
 		}
 		return s
@@ -127,7 +127,7 @@ func (n *schemaNode) target(s *object) *schemaNode {
 	if !ok {
 		return nil
 	}
-	if key == "" {
+	if key == rootKey {
 		return n.root
 	}
 	return n.defs[key]

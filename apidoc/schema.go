@@ -3,6 +3,7 @@ package apidoc
 import (
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -70,7 +71,7 @@ func parseSchema(what string, raw []byte) (*object, error) {
 }
 
 // defRef splits a $ref into the key of $defs that it names and the pointer behind it. ok is false for a
-// reference to anything else. A reference to the root has the key "".
+// reference to anything else. A reference to the root has the key rootKey.
 func defRef(ref string) (key, rest string, ok bool) {
 	fragment, ok := strings.CutPrefix(ref, "#")
 	if !ok {
@@ -83,8 +84,11 @@ func defRef(ref string) (key, rest string, ok bool) {
 		}
 		return unescapePointer(escaped), rest, true
 	}
-	return "", fragment, true
+	return rootKey, fragment, true
 }
+
+// rootKey stands for the root among the keys of $defs, where it cannot be the name of a Go type.
+const rootKey = "#"
 
 func unescapePointer(s string) string {
 	if u, err := url.PathUnescape(s); err == nil {
@@ -136,11 +140,10 @@ func spell(schema, defs *object) (*object, *object) {
 	return mapSchema(schema, write).(*object), named
 }
 
-// unnamed reports keys of $defs that are Go types without a name.
-func unnamed(goType string) bool {
-	return strings.HasPrefix(goType, "[") || strings.HasPrefix(goType, "*") || strings.HasPrefix(goType, "map[") ||
-		strings.HasPrefix(goType, "struct")
-}
+var noName = regexp.MustCompile(`^(_[0-9]+)?$|^(\[|\*|map\[|struct\b)`)
+
+// unnamed reports keys of $defs that are Go types without a name: those of package schema are "", "_2" and so on.
+func unnamed(goType string) bool { return noName.MatchString(goType) }
 
 // joined says both, in one object if they have no member in common.
 func joined(a, b *object) *object {
