@@ -113,12 +113,12 @@ func (w *writer) ref(m *message) *object {
 
 // addComponents adds the schemas of all messages behind those of the base.
 func (m *model) addComponents(doc *object) {
-	if len(m.components) == 0 {
+	if len(m.registry.components) == 0 {
 		return
 	}
 	components := doc.object("components").clone()
 	schemas := components.object("schemas").clone()
-	for _, c := range m.components {
+	for _, c := range m.registry.components {
 		if !c.shared {
 			schemas.set(c.name, m.dialect(c.schema))
 		}
@@ -147,7 +147,7 @@ func (m *model) addTags(doc *object) {
 		}
 		for _, o := range e.receives {
 			for _, t := range o.Tags {
-				add(t, "")
+				add(t, "WebSocket messages.")
 			}
 		}
 	}

@@ -4,10 +4,45 @@ import "slices"
 
 // dialect brings a schema into the dialect of the document.
 func (m *model) dialect(schema any) any {
-	if !m.old {
-		return schema
+	if m.old {
+		return mapSchema(schema, func(s *object) any { return oldDialect(s, m.typeOf) })
 	}
-	return mapSchema(schema, oldDialect)
+	return mapSchema(schema, splitTypes)
+}
+
+// typeOf returns the type of what a reference names, "" if it has none or several.
+func (m *model) typeOf(ref string) string {
+	for _, c := range m.registry.components {
+		if componentRef(c.name) == ref {
+			return c.node.schema.text("type")
+		}
+	}
+	return ""
+}
+
+// splitTypes says "a string or an integer" by anyOf: oapi-codegen, among others, takes no list of types other than
+// one type and null.
+func splitTypes(s *object) any {
+	list := s.list("type")
+	if len(list) < 2 || len(list) == 2 && slices.Contains(list, any("null")) {
+		return s
+	}
+	var branches []any
+	for _, t := range list {
+		branches = append(branches, newObject("type", t))
+	}
+	name, v := newAnyOf(s, branches)
+	s.remove("type")
+	s.set(name, v)
+	return s
+}
+
+// newAnyOf returns the member that makes s one of the branches too, besides what it says already.
+func newAnyOf(s *object, branches []any) (name string, v any) {
+	if s.has("anyOf") {
+		return "allOf", append(slices.Clone(s.list("allOf")), newObject("anyOf", branches))
+	}
+	return "anyOf", branches
 }
 
 // oldKeywords are what a Schema Object of OpenAPI 3.0 may hold, besides x-….
@@ -20,11 +55,11 @@ var oldKeywords = []string{
 
 // oldDialect rewrites one schema object, whose parts are rewritten already, as OpenAPI 3.0 says it. A rule
 // that 3.0 cannot say is left out, so that the schema allows more and never less.
-func oldDialect(s *object) any {
+func oldDialect(s *object, typeOf func(ref string) string) any {
 	oldConst(s)
 	oldTypes(s)
-	oldNullBranch(s, "anyOf")
-	oldNullBranch(s, "oneOf")
+	oldNullBranch(s, "anyOf", typeOf)
+	oldNullBranch(s, "oneOf", typeOf)
 	oldBound(s, "minimum", "exclusiveMinimum", 1)
 	oldBound(s, "maximum", "exclusiveMaximum", -1)
 	oldExample(s)
@@ -86,12 +121,9 @@ func oldTypes(s *object) {
 		s.set("type", branches[0].(*object).get("type"))
 		oldItems(s)
 	default:
+		name, v := newAnyOf(s, branches)
 		s.remove("type")
-		if s.has("anyOf") {
-			s.set("allOf", append(s.list("allOf"), newObject("anyOf", branches)))
-		} else {
-			s.set("anyOf", branches)
-		}
+		s.set(name, v)
 	}
 }
 
@@ -102,8 +134,8 @@ func oldItems(s *object) {
 	}
 }
 
-// oldNullBranch turns "this or null" into nullable.
-func oldNullBranch(s *object, list string) {
+// oldNullBranch turns "this or null" into nullable, beside which 3.0.3 wants a type.
+func oldNullBranch(s *object, list string, typeOf func(ref string) string) {
 	branches := s.list(list)
 	rest := slices.DeleteFunc(slices.Clone(branches), func(b any) bool {
 		o, ok := b.(*object)
@@ -114,8 +146,9 @@ func oldNullBranch(s *object, list string) {
 	}
 	s.set("nullable", true)
 	if len(rest) == 1 && !s.has("allOf") {
+		branch, _ := rest[0].(*object)
 		s.remove(list)
-		s.set("allOf", rest)
+		s.setText("type", typeOf(branch.text("$ref"))).set("allOf", rest)
 		return
 	}
 	s.set(list, rest)

@@ -135,7 +135,7 @@ func rooms() wsrouter.Spec {
 	user := `{"$ref":"#/$defs/example.com~1app.User"}`
 	list := msg("user_list", "example.com/app.Page[example.com/app.User]", "Who is in the room.",
 		`"users":{"type":"array","items":`+user+`},"owner":{"anyOf":[`+user+`,{"type":"null"}]}`, `"users"`,
-		`{"action":"user_list","users":[{"name":"ada"}],"id":7}`, userDef)
+		`{"action":"user_list","users":[{"name":"ada"}]}`, userDef)
 	join := msg("join", "example.com/app.Join", "Enter the room.", `"user":`+user+`,"retries":{"type":"integer","minimum":0,"exclusiveMaximum":10,"default":3}`,
 		`"user"`, `{"action":"join","user":{"name":"ada"}}`, userDef)
 	// A message type that also stands inside another one: with and without the discriminator.

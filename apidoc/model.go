@@ -11,11 +11,11 @@ import (
 
 // A model is what all readers share, OpenAPI and the page: the visible endpoints with every name settled.
 type model struct {
-	endpoints  []*endpoint
-	components []*component
-	refusal    *component // body of a refused handshake
-	base       *object    // the merged document, nil without
-	old        bool       // the document is OpenAPI 3.0
+	endpoints []*endpoint
+	registry  *registry  // of the schemas
+	refusal   *component // body of a refused handshake
+	base      *object    // the merged document, nil without
+	old       bool       // the document is OpenAPI 3.0
 }
 
 // An endpoint is a router at its path.
@@ -81,8 +81,8 @@ func (e *endpoint) frame(m *message) string {
 }
 
 func newModel(mounts []mounted, base *object) (*model, error) {
-	m := &model{base: base, old: base != nil && strings.HasPrefix(base.text("openapi"), "3.0")}
-	r := &registry{}
+	m := &model{registry: &registry{}, base: base, old: base != nil && strings.HasPrefix(base.text("openapi"), "3.0")}
+	r := m.registry
 	for _, mount := range mounts {
 		spec := mount.endpoint.Describe()
 		if spec.Hidden {
@@ -103,7 +103,6 @@ func newModel(mounts []mounted, base *object) (*model, error) {
 		baseSchemas = base.object("components").object("schemas")
 	}
 	r.resolve(baseSchemas, m.dialect)
-	m.components = r.components
 	if refusal != nil {
 		m.refusal = refusal.comp
 	}

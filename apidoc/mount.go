@@ -64,7 +64,7 @@ func (d *Doc) add(call, pattern string, e Endpoint) {
 		}
 	}
 	for _, other := range d.mounts {
-		if sameTemplate(other.path, m.path) {
+		if templateOf(other.path) == templateOf(m.path) {
 			panic(fmt.Sprintf("apidoc: %s: %s is documented already by %s", call, m.path, other.call))
 		}
 	}
@@ -172,7 +172,5 @@ func portablePattern(expr string) string {
 
 var templateName = regexp.MustCompile(`\{[^}]*\}`)
 
-// sameTemplate reports whether OpenAPI takes two paths for one: names of parameters do not tell them apart.
-func sameTemplate(a, b string) bool {
-	return templateName.ReplaceAllLiteralString(a, "{}") == templateName.ReplaceAllLiteralString(b, "{}")
-}
+// templateOf is what OpenAPI tells paths apart by: the names of parameters do not count.
+func templateOf(path string) string { return templateName.ReplaceAllLiteralString(path, "{}") }

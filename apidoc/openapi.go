@@ -9,8 +9,11 @@ import (
 
 // openAPI writes the document. The tree shares what it does not change with the base and the components.
 func (m *model) openAPI(d *Doc, v view) (*object, error) {
-	w := &writer{model: m, mode: v.mode, paths: newObject()}
+	w := &writer{model: m, mode: v.mode, paths: newObject(), templates: map[string]string{}}
 	doc := w.frame(d, v.server)
+	for _, path := range w.paths.names {
+		w.templates[templateOf(path)] = path
+	}
 	if v.mode == None {
 		return doc, nil
 	}
@@ -19,7 +22,9 @@ func (m *model) openAPI(d *Doc, v view) (*object, error) {
 			return nil, err
 		}
 	}
-	doc.set("paths", w.paths)
+	if len(m.endpoints) > 0 {
+		doc.set("paths", w.paths)
+	}
 	m.addTags(doc)
 	m.addComponents(doc)
 	return doc, nil
@@ -28,9 +33,10 @@ func (m *model) openAPI(d *Doc, v view) (*object, error) {
 // A writer adds operations to the paths of a document.
 type writer struct {
 	*model
-	mode    Mode
-	paths   *object
-	servers []any // of every operation, if the base has others
+	mode      Mode
+	paths     *object
+	templates map[string]string // a path of each template
+	servers   []any             // of every operation, if the base has others
 }
 
 // frame returns the document without our operations.
@@ -83,11 +89,10 @@ func (w *writer) addEndpoint(e *endpoint) error {
 
 // addOperation refuses what the base or another endpoint has already.
 func (w *writer) addOperation(path, method string, op *object) error {
-	for _, p := range w.paths.names {
-		if p != path && sameTemplate(p, path) {
-			return fmt.Errorf("%s and %s are one path to OpenAPI, which ignores the names of parameters: give them the same", p, path)
-		}
+	if p, ok := w.templates[templateOf(path)]; ok && p != path {
+		return fmt.Errorf("%s and %s are one path to OpenAPI, which ignores the names of parameters: give them the same", p, path)
 	}
+	w.templates[templateOf(path)] = path
 	item := w.paths.object(path).clone()
 	if item.has("$ref") {
 		return fmt.Errorf("the path %s of the merged document is a $ref, to which nothing can be added: write it out", path)
@@ -97,6 +102,9 @@ func (w *writer) addOperation(path, method string, op *object) error {
 	}
 	if w.servers != nil {
 		op.set("servers", w.servers)
+	}
+	if w.base != nil && !w.base.has("security") {
+		op.set("security", []any{}) // none beside the parameters, as at the root of a document of our own
 	}
 	w.paths.set(path, item.set(method, op))
 	return nil

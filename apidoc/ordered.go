@@ -102,11 +102,10 @@ func texts(list []string) []any {
 	return out
 }
 
-// What a parsed document may have at most. The largest public OpenAPI documents (GitHub, Stripe, Kubernetes) stay
-// below a fifth of each.
+// What a parsed document may have at most.
 const (
 	maxDepth  = 200
-	maxValues = 4 << 20
+	maxValues = 1 << 20
 )
 
 // parseJSON reads one JSON value with no member named twice, no invalid UTF-8 and nothing behind it.

@@ -1,5 +1,392 @@
 package apidoc
 
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"strconv"
+	"strings"
+)
+
+var (
+	//go:embed page.html
+	pageHTML string
+	//go:embed page.css
+	pageCSS string
+
+	pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+	pagePolicy   = "default-src 'none'; style-src 'sha256-" + hashOf(pageCSS) + "'; img-src data:; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+func hashOf(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// page renders the reference: all that the documents say, for people, without a script.
 func (m *model) page(d *Doc) (*rendered, error) {
-	return newRendered("text/html; charset=utf-8", []byte("<!doctype html><title>docs</title>")), nil
+	p := &pageData{Title: d.Title, Version: d.Version, Description: d.Description, CSS: template.CSS(pageCSS)}
+	if m.base != nil {
+		info := m.base.object("info")
+		p.Title, p.Version, p.Description = info.text("title"), info.text("version"), info.text("description")
+	}
+	b := &pageBuilder{anchors: map[*component]string{}, taken: map[string]bool{}}
+	for _, e := range m.endpoints {
+		b.anchorMessages(e)
+	}
+	for _, c := range m.registry.components {
+		b.anchorType(c)
+	}
+	for _, e := range m.endpoints {
+		p.Endpoints = append(p.Endpoints, b.endpoint(e, d.Servers))
+	}
+	for _, c := range m.registry.components {
+		if strings.HasPrefix(b.anchors[c], "type-") {
+			p.Types = append(p.Types, b.pageType(c))
+		}
+	}
+	var out bytes.Buffer
+	if err := pageTemplate.Execute(&out, p); err != nil {
+		return nil, err
+	}
+	r := newRendered("text/html; charset=utf-8", out.Bytes())
+	r.policy = pagePolicy
+	return r, nil
+}
+
+// What the template reads.
+type (
+	pageData struct {
+		Title, Version, Description string
+		Endpoints                   []*pageEndpoint
+		Types                       []*pageMessage
+		CSS                         template.CSS
+	}
+	pageEndpoint struct {
+		ID, Path, Name, Description string
+		Deprecated                  bool
+		Tags                        []string
+		Facts                       []pageFact
+		Parameters                  []pageRow
+		Refusals                    []pageFact
+		Connect                     string // a line of JavaScript
+		Send, Receive               []*pageMessage
+		Limits                      []pageFact
+	}
+	pageFact    struct{ Name, Value string }
+	pageMessage struct {
+		ID, Name, Type, Handler, Summary, Description, Frame, Delivery string
+		Deprecated, Error, Always                                      bool
+		Rows                                                           []pageRow
+		Any                                                            []pagePart // the type, where it is no object
+		Rules                                                          []string
+		Example                                                        []pageToken
+		Links                                                          []pageLink // replies, or what it replies to
+		Responds                                                       bool
+	}
+	pageRow struct {
+		Name, Description    string
+		In                   string // of parameters
+		Depth                int
+		Type                 []pagePart
+		Rules                []string
+		Required, Deprecated bool
+	}
+	pagePart  struct{ Text, Link string } // Link is an anchor without #, "" for none
+	pageLink  struct{ Text, Link string }
+	pageToken struct{ Class, Text string }
+)
+
+// A pageBuilder knows where on the page everything stands.
+type pageBuilder struct {
+	anchors map[*component]string
+	taken   map[string]bool
+	here    map[*component]string // messages that the client of the current endpoint receives
+}
+
+// anchorMessages gives messages the place where they are described first.
+func (b *pageBuilder) anchorMessages(e *endpoint) {
+	for _, m := range e.receivable() {
+		b.anchor(m.component, e.key+"-receive-"+anchorName(m))
+	}
+	for _, o := range e.receives {
+		b.anchor(o.message.component, e.key+"-send-"+anchorName(o.message))
+	}
+}
+
+func (b *pageBuilder) anchor(c *component, id string) {
+	if c != nil && b.anchors[c] == "" {
+		b.anchors[c] = id
+	}
+}
+
+func (b *pageBuilder) anchorType(c *component) {
+	if b.anchors[c] == "" {
+		b.anchors[c] = "type-" + c.name
+	}
+}
+
+func anchorName(m *message) string {
+	if name := identifier(m.title()); name != "" {
+		return name
+	}
+	return "message"
+}
+
+// receivable lists what a client may get in any case, each message once.
+func (e *endpoint) receivable() []*message {
+	var list []*message
+	seen := map[any]bool{}
+	add := func(m *message) {
+		var key any = m.component
+		if m.component == nil {
+			key = "frame " + m.Frame
+		}
+		if !seen[key] {
+			seen[key] = true
+			list = append(list, m)
+		}
+	}
+	for _, m := range e.sends {
+		add(m)
+	}
+	for _, o := range e.receives {
+		for _, m := range o.sends {
+			add(m)
+		}
+	}
+	if e.failure != nil {
+		add(e.failure)
+	}
+	return list
+}
+
+func (b *pageBuilder) endpoint(e *endpoint, servers []string) *pageEndpoint {
+	p := &pageEndpoint{
+		ID: unique(e.key, b.taken), Path: e.path, Name: e.Name, Description: e.Description,
+		Deprecated: e.Deprecated, Tags: e.Tags,
+		Facts: e.facts(), Refusals: e.refusals(), Connect: e.javaScript(servers), Limits: e.limits(),
+	}
+	for _, param := range e.parameters {
+		row := b.row(param.Name, param.schema, 0)
+		row.In, row.Required, row.Deprecated = param.In, param.Required, param.Deprecated || row.Deprecated
+		if param.Description != "" {
+			row.Description = param.Description
+		}
+		p.Parameters = append(p.Parameters, row)
+	}
+	receives := map[*message]*pageMessage{}
+	byComponent := map[*component]*pageMessage{}
+	for _, m := range e.receivable() {
+		r := b.message(m, e.key+"-receive-"+anchorName(m))
+		r.Error = m == e.failure
+		receives[m], byComponent[m.component] = r, r
+		p.Receive = append(p.Receive, r)
+	}
+	for _, m := range e.sends {
+		if r := receives[m]; r != nil {
+			r.Always = true
+		}
+	}
+	for _, o := range e.receives {
+		s := b.message(o.message, e.key+"-send-"+anchorName(o.message))
+		s.Handler, s.Responds = o.Handler, o.Responds
+		s.Deprecated = o.deprecated(e)
+		s.Summary = o.Summary
+		if o.Description != "" {
+			s.Description = o.Description
+		}
+		for _, m := range distinctMessages(o.sends) {
+			r := receives[m]
+			if r == nil {
+				r = byComponent[m.component]
+			}
+			s.Links = append(s.Links, pageLink{r.Name, r.ID})
+			r.Links = append(r.Links, pageLink{s.Name, s.ID})
+		}
+		p.Send = append(p.Send, s)
+	}
+	return p
+}
+
+// message describes m at a place of its own.
+func (b *pageBuilder) message(m *message, id string) *pageMessage {
+	p := &pageMessage{ID: unique(id, b.taken), Name: m.title(), Description: m.Description, Frame: m.Frame,
+		Delivery: delivery(m.Delivery), Deprecated: m.Deprecated}
+	if m.component == nil {
+		return p
+	}
+	p.Type = m.component.name
+	b.fill(p, m.component)
+	return p
+}
+
+func (b *pageBuilder) pageType(c *component) *pageMessage {
+	p := &pageMessage{ID: unique(b.anchors[c], b.taken), Name: c.name}
+	b.fill(p, c)
+	return p
+}
+
+// fill adds what the schema says.
+func (b *pageBuilder) fill(p *pageMessage, c *component) {
+	if p.Description == "" {
+		p.Description = c.schema.text("description")
+	}
+	p.Deprecated = p.Deprecated || c.schema.get("deprecated") == true
+	p.Rows = b.rows(c.schema, 0)
+	if len(p.Rows) == 0 {
+		p.Any, p.Rules = b.typeOf(c.schema), rules(c.schema)
+	}
+	if examples := c.schema.list("examples"); len(examples) > 0 {
+		p.Example = tokens(nil, examples[0], 0)
+	}
+}
+
+func delivery(s string) string {
+	switch key, member, _ := strings.Cut(s, "="); key {
+	case "latest":
+		return "A slow client gets only the latest one for each " + member + "."
+	case "drop":
+		return "A slow client may miss some."
+	default:
+		return ""
+	}
+}
+
+// tokens writes v as indented JSON in pieces that can be coloured.
+func tokens(list []pageToken, v any, indent int) []pageToken {
+	space := "\n" + strings.Repeat("  ", indent)
+	add := func(class, text string) { list = append(list, pageToken{class, text}) }
+	switch v := v.(type) {
+	case *object:
+		if len(v.names) == 0 {
+			add("", "{}")
+			break
+		}
+		for i, name := range v.names {
+			add("", map[bool]string{true: "{", false: ","}[i == 0]+space+"  ")
+			add("k", string(appendQuoted(nil, name)))
+			add("", ": ")
+			list = tokens(list, v.values[name], indent+1)
+		}
+		add("", space+"}")
+	case []any:
+		if len(v) == 0 {
+			add("", "[]")
+			break
+		}
+		for i, e := range v {
+			add("", map[bool]string{true: "[", false: ","}[i == 0]+space+"  ")
+			list = tokens(list, e, indent+1)
+		}
+		add("", space+"]")
+	case string:
+		add("s", string(appendQuoted(nil, v)))
+	default:
+		add("n", string(appendJSON(nil, v, -1)))
+	}
+	return list
+}
+
+// facts says how messages travel.
+func (e *endpoint) facts() []pageFact {
+	var list []pageFact
+	add := func(name, value string) {
+		if value != "" {
+			list = append(list, pageFact{name, value})
+		}
+	}
+	add("frames", map[bool]string{false: "JSON as text", true: "JSON as binary"}[e.Binary])
+	add("discriminator", e.Discriminator)
+	add("payload", e.Payload)
+	add("correlation id", e.ID)
+	add("subprotocols", strings.Join(e.Subprotocols, ", "))
+	return list
+}
+
+// refusals lists the answers to a handshake that fails.
+func (e *endpoint) refusals() []pageFact {
+	var list []pageFact
+	if len(e.Params) > 0 {
+		list = append(list, pageFact{"400", "a parameter is wrong"})
+	}
+	list = append(list, pageFact{"403", "the Origin is not allowed"}, pageFact{"426", "no WebSocket handshake"})
+	if e.Resolves {
+		list = append(list, pageFact{"other", "refused by the application"})
+	}
+	return list
+}
+
+// limits puts the names of Spec.Limits into words.
+func (e *endpoint) limits() []pageFact {
+	var list []pageFact
+	add := func(key, name string, format func(int64) string) {
+		if v, ok := e.Limits[key]; ok {
+			list = append(list, pageFact{name, format(v)})
+		}
+	}
+	add("maxMessage", "largest message", size)
+	add("depth", "deepest nesting", func(v int64) string { return strconv.FormatInt(v, 10) + " levels" })
+	add("outbox", "waiting for a slow client", size)
+	add("pingInterval", "ping every", duration)
+	add("pongTimeout", "pong within", duration)
+	add("writeTimeout", "write within", duration)
+	return list
+}
+
+func size(v int64) string {
+	if v >= 1024 && v%1024 == 0 {
+		return strconv.FormatInt(v/1024, 10) + " KiB"
+	}
+	return strconv.FormatInt(v, 10) + " bytes"
+}
+
+func duration(ms int64) string {
+	switch {
+	case ms <= 0:
+		return "never"
+	case ms%1000 == 0:
+		return strconv.FormatInt(ms/1000, 10) + " s"
+	default:
+		return strconv.FormatInt(ms, 10) + " ms"
+	}
+}
+
+// javaScript is the line that opens the connection.
+func (e *endpoint) javaScript(servers []string) string {
+	base := "wss://HOST"
+	if len(servers) > 0 && strings.Contains(servers[0], "://") {
+		base = strings.TrimSuffix(servers[0], "/")
+		base = strings.Replace(base, "http", "ws", 1)
+	}
+	path, query := e.path, ""
+	for _, p := range e.parameters {
+		value := sample(p)
+		switch {
+		case p.In == "path":
+			path = strings.ReplaceAll(path, "{"+p.Name+"}", value)
+		case p.In == "query" && (p.Required || query == ""):
+			query += map[bool]string{true: "?", false: "&"}[query == ""] + p.Name + "=" + value
+		}
+	}
+	line := "new WebSocket(" + string(appendQuoted(nil, base+path+query))
+	if len(e.Subprotocols) > 0 {
+		line += ", [" + string(appendQuoted(nil, e.Subprotocols[0])) + "]"
+	}
+	return line + ")"
+}
+
+func sample(p *parameter) string {
+	for _, list := range []string{"examples", "enum"} {
+		if values := p.schema.list(list); len(values) > 0 {
+			if s, ok := values[0].(string); ok {
+				return s
+			}
+			return string(appendJSON(nil, values[0], -1))
+		}
+	}
+	return "{" + p.Name + "}"
 }

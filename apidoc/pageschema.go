@@ -1,0 +1,176 @@
+package apidoc
+
+import "strings"
+
+// rows lists the members of an object and of the objects within it.
+func (b *pageBuilder) rows(schema *object, depth int) []pageRow {
+	var list []pageRow
+	properties := schema.object("properties")
+	required := map[any]bool{}
+	for _, r := range schema.list("required") {
+		required[r] = true
+	}
+	for _, name := range properties.names {
+		property := properties.object(name)
+		row := b.row(name, property, depth)
+		row.Required = required[name]
+		list = append(list, row)
+		if depth < 6 {
+			list = append(list, b.rows(inner(property), depth+1)...)
+		}
+	}
+	if more := schema.object("additionalProperties"); len(more.names) > 0 {
+		list = append(list, b.row("(any other)", more, depth))
+		if depth < 6 {
+			list = append(list, b.rows(inner(more), depth+1)...)
+		}
+	}
+	return list
+}
+
+// inner is the object that a value holds: itself, or what an array repeats.
+func inner(schema *object) *object {
+	for range 4 {
+		items, ok := schema.get("items").(*object)
+		if !ok {
+			break
+		}
+		schema = items
+	}
+	return schema
+}
+
+func (b *pageBuilder) row(name string, schema *object, depth int) pageRow {
+	return pageRow{Name: name, Depth: depth, Description: schema.text("description"), Type: b.typeOf(schema),
+		Rules: rules(schema), Deprecated: schema.get("deprecated") == true}
+}
+
+// typeOf says in words what a schema takes, with links to the types that it names.
+func (b *pageBuilder) typeOf(schema *object) []pagePart {
+	if name, ok := strings.CutPrefix(schema.text("$ref"), componentRef("")); ok {
+		for c, anchor := range b.anchors {
+			if c.name == name {
+				return []pagePart{{name, anchor}}
+			}
+		}
+		return []pagePart{{Text: name}}
+	}
+	for _, list := range []string{"oneOf", "anyOf", "allOf"} {
+		var parts []pagePart
+		for i, branch := range schema.list(list) {
+			if i > 0 {
+				parts = append(parts, pagePart{Text: map[bool]string{true: " and ", false: " or "}[list == "allOf"]})
+			}
+			if o, ok := branch.(*object); ok {
+				parts = append(parts, b.typeOf(o)...)
+			}
+		}
+		if len(parts) > 0 {
+			return parts
+		}
+	}
+	switch t := schema.get("type").(type) {
+	case string:
+		return b.arrayOf(t, schema)
+	case []any:
+		var parts []pagePart
+		for i, name := range t {
+			if i > 0 {
+				parts = append(parts, pagePart{Text: " or "})
+			}
+			if s, ok := name.(string); ok {
+				parts = append(parts, b.arrayOf(s, schema)...)
+			}
+		}
+		return parts
+	}
+	switch {
+	case schema.has("const"):
+		return []pagePart{{Text: kindOf(schema.get("const"))}}
+	case len(schema.list("enum")) > 0:
+		return []pagePart{{Text: kindOf(schema.list("enum")[0])}}
+	case schema.has("properties"):
+		return []pagePart{{Text: "object"}}
+	}
+	return []pagePart{{Text: "any"}}
+}
+
+// arrayOf is the type itself, for arrays with that of their items, for maps with that of their members.
+func (b *pageBuilder) arrayOf(t string, schema *object) []pagePart {
+	if items, ok := schema.get("items").(*object); ok && t == "array" && len(items.names) > 0 {
+		return append([]pagePart{{Text: "array of "}}, b.typeOf(items)...)
+	}
+	if format := schema.text("format"); format != "" && t == "string" {
+		return []pagePart{{Text: format + " string"}}
+	}
+	return []pagePart{{Text: t}}
+}
+
+func kindOf(v any) string {
+	switch v.(type) {
+	case string:
+		return "string"
+	case number:
+		return "number"
+	case bool:
+		return "boolean"
+	case nil:
+		return "null"
+	}
+	return "any"
+}
+
+// rules lists the keywords of a schema that bound its values, as short as people say them.
+func rules(s *object) []string {
+	var list []string
+	value := func(name string) string { return string(appendJSON(nil, s.get(name), -1)) }
+	if s.has("const") {
+		list = append(list, "= "+value("const"))
+	}
+	if values := s.list("enum"); len(values) > 0 {
+		var words []string
+		for _, v := range values {
+			words = append(words, string(appendJSON(nil, v, -1)))
+		}
+		list = append(list, strings.Join(words, " | "))
+	}
+	span := func(low, high, unit string) {
+		switch {
+		case s.has(low) && s.has(high) && equal(s.get(low), s.get(high)):
+			list = append(list, value(low)+" "+unit)
+		case s.has(low) && s.has(high):
+			list = append(list, value(low)+"–"+value(high)+" "+unit)
+		case s.has(low):
+			list = append(list, "at least "+value(low)+" "+unit)
+		case s.has(high):
+			list = append(list, "at most "+value(high)+" "+unit)
+		}
+	}
+	span("minLength", "maxLength", "characters")
+	span("minItems", "maxItems", "items")
+	span("minProperties", "maxProperties", "members")
+	for _, r := range [][2]string{{"minimum", "≥ "}, {"exclusiveMinimum", "> "}, {"maximum", "≤ "}, {"exclusiveMaximum", "< "},
+		{"multipleOf", "multiple of "}, {"default", "default "}} {
+		if s.has(r[0]) {
+			list = append(list, r[1]+value(r[0]))
+		}
+	}
+	if s.has("pattern") {
+		list = append(list, "/"+s.text("pattern")+"/")
+	}
+	if format := s.text("format"); format != "" && s.text("type") != "string" {
+		list = append(list, format)
+	}
+	if s.get("uniqueItems") == true {
+		list = append(list, "no repetition")
+	}
+	if s.get("additionalProperties") == false {
+		list = append(list, "no other members")
+	}
+	if items, ok := s.get("items").(*object); ok {
+		for _, r := range rules(items) {
+			list = append(list, "each "+r)
+		}
+	}
+	return list
+}
