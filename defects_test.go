@@ -460,6 +460,7 @@ func TestDefectLimits(t *testing.T) {
 			begun := time.Now()
 			dial(t, newRouter(rec), "/", nil)
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			expect(t, "hooks", rec.hooks, []string{"disconnect 1006"})
 			if late := rec.ended.Sub(begun); late > 38*time.Second {
 				t.Errorf("noticed after %v", late)
