@@ -165,6 +165,9 @@ func (m *member) options() (embed, ignored bool, err error) {
 	if m.named {
 		m.name = name
 	}
+	if strings.HasSuffix(tag, ",") {
+		return false, false, fmt.Errorf("json:%q ends in a comma", tag)
+	}
 	embed = m.Anonymous && !m.named
 	for rest != "" {
 		var option string

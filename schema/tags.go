@@ -17,20 +17,20 @@ var keywords = []string{
 }
 
 // foreign are keys of other libraries that look like one of ours or are often beside them.
-var foreign = map[string]bool{
-	"yaml": true, "xml": true, "toml": true, "db": true, "bson": true, "gorm": true, "sql": true, "bun": true, "pg": true,
-	"form": true, "uri": true, "url": true, "path": true, "query": true, "header": true, "cookie": true, "param": true,
-	"subprotocol": true, "schema": true, "mapstructure": true, "protobuf": true, "msgpack": true, "cbor": true, "avro": true,
-	"validate": true, "binding": true, "swaggertype": true, "swaggerignore": true, "extensions": true, "env": true,
-	"envconfig": true, "flag": true, "ini": true, "csv": true, "hcl": true, "dynamodbav": true, "datastore": true,
-	"firestore": true, "redis": true, "faker": true, "fake": true, "copier": true, "inject": true, "log": true,
-	"doc": true, "docs": true, "title": true, "readOnly": true, "writeOnly": true, "hidden": true, "dependentRequired": true,
-	"contentType": true, "encoding": true, "timeFormat": true, "patternDescription": true, "example": true, "examples": true,
-	"description": true, "name": true, "default": true, "enums": true, "rule": true, "rules": true, "mod": true,
-	"conform": true, "long": true, "short": true, "help": true, "usage": true, "kong": true, "arg": true, "cli": true,
-	"format": true, "test": true, "diff": true, "hash": true, "graphql": true, "jsonapi": true, "jsonschema": true,
-	"oneof": true, "oneOf": true, "parquet": true, "xorm": true, "orm": true, "source": true, "target": true,
-	"min": true, "max": true, "json5": true, "jsonb": true, "bsontype": true, "ch": true, "cql": true, "es": true, "doX": true,
+var foreign = map[string]bool{}
+
+func init() {
+	for key := range strings.FieldsSeq(`
+		yaml xml toml ini csv hcl bson msgpack protobuf cbor avro parquet jsonapi jsonschema graphql json5 jsonb
+		db sql bun pg orm gorm xorm ch cql es redis datastore firestore dynamodbav
+		form uri url path query header cookie param params subprotocol schema mapstructure source
+		validate binding valid rule rules mod conform swaggertype swaggerignore extensions
+		env envconfig flag kong arg cli long short help usage default-env
+		title description readOnly writeOnly hidden dependentRequired contentType encoding timeFormat
+		patternDescription examples enums min max oneof oneOf name docs
+		faker fake copier inject log test diff hash`) {
+		foreign[key] = true
+	}
 }
 
 // tags are the keys and values of one struct tag.
