@@ -88,6 +88,9 @@ func members(t reflect.Type) (list []member, fallback *member, err error) {
 				list = append(list, m)
 				continue
 			}
+			if err := embeddable(sf); err != nil {
+				return nil, nil, at(m.where(), err)
+			}
 			into, pointer := sf.Type, false
 			if into.Kind() == reflect.Pointer && into.Name() == "" {
 				into, pointer = into.Elem(), true
@@ -114,6 +117,20 @@ func members(t reflect.Type) (list []member, fallback *member, err error) {
 		}
 	}
 	return dominant(list), fallback, nil
+}
+
+// embeddable refuses keywords that could have no effect: those on an embedded struct.
+func embeddable(f reflect.StructField) error {
+	t, err := parseTags(f.Tag)
+	if err != nil || f.Type.Kind() == reflect.Map {
+		return err
+	}
+	for _, key := range t.keys {
+		if key != "json" && key != "doc" && slices.Contains(keywords, key) {
+			return fmt.Errorf("%s has no effect on an embedded struct, put it on a field", key)
+		}
+	}
+	return nil
 }
 
 // dominant keeps one field of each name, or none, and sorts them as they are written.

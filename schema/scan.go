@@ -356,7 +356,7 @@ func (s *scanner) skip(finite bool) bool {
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		raw, _, ok := s.number()
 		if ok && finite {
-			s.finite(raw, 64)
+			s.finite(raw, 64, raw)
 		}
 		return ok
 	}
