@@ -61,7 +61,7 @@ func (c *compiler) node(t reflect.Type) (*node, error) {
 
 func (c *compiler) shape(t reflect.Type) (*shape, error) {
 	if s, ok := c.shapes[t]; ok {
-		s.recursive = s.recursive || c.open[t]
+		s.recursive = s.recursive || c.open[t] && t.Name() != ""
 		return s, nil
 	}
 	s := &shape{typ: t, length: -1, title: t.Name()}

@@ -28,7 +28,15 @@ func (m *member) where() string {
 	if m.owner == nil {
 		return m.Name
 	}
-	return m.owner.String() + "." + m.Name
+	return label(m.owner) + "." + m.Name
+}
+
+// label names a type for errors; one without a name can be long.
+func label(t reflect.Type) string {
+	if t.Kind() == reflect.Struct && t.Name() == "" {
+		return "struct"
+	}
+	return t.String()
 }
 
 // A placeError says where in the Go types a declaration cannot be honoured.
@@ -113,7 +121,7 @@ func members(t reflect.Type) (list []member, fallback *member, err error) {
 			}
 		}
 		if empty && level.typ != t {
-			return nil, nil, at(level.typ.String(), fmt.Errorf("is embedded in %s but has no JSON field; give its blank field the tag json:\"-\"", t))
+			return nil, nil, at(label(level.typ), fmt.Errorf("is embedded in %s but has no JSON field; give its blank field the tag json:\"-\"", label(t)))
 		}
 	}
 	return dominant(list), fallback, nil

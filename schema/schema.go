@@ -67,7 +67,7 @@ func Compile(t reflect.Type, o *Options) (*Plan, error) {
 	}
 	p, err := compile(t, o)
 	if err != nil {
-		return nil, at(t.String(), err)
+		return nil, at(label(t), err)
 	}
 	return p, nil
 }

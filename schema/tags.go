@@ -74,7 +74,8 @@ func parseTags(tag reflect.StructTag) (*tags, error) {
 	return t, t.foreignRules()
 }
 
-// misspelt returns the keyword within two edits of key, "" if key is one itself or somebody else's.
+// misspelt returns the keyword that key is a slip of, "" if it is one itself or somebody else's: within two edits, of
+// a short keyword one, since two turn it into any other word.
 func misspelt(key string) (near string) {
 	best := 3
 	for _, k := range keywords {
@@ -83,9 +84,15 @@ func misspelt(key string) (near string) {
 		}
 		limit := best
 		if len(k) < 6 {
-			limit = min(best, 2) // two edits turn a short word into any other
+			limit = min(best, 2)
 		}
-		if d := distance(strings.ToLower(key), strings.ToLower(k), limit); d < limit && len(k) > 2 {
+		if len(k) < 4 {
+			limit = 1
+		}
+		if len(k) < 6 && key[0]|0x20 != k[0]|0x20 && len(k) != len(key) {
+			continue
+		}
+		if d := distance(strings.ToLower(key), strings.ToLower(k), limit); d < limit {
 			near, best = k, d
 		}
 	}
