@@ -272,9 +272,7 @@ func (c *compiler) structure(s *shape, t reflect.Type) error {
 	if err != nil {
 		return err
 	}
-	if t.NumField() > 0 && len(list) == 0 && fallback == nil {
-		c.hollow = true
-	}
+	c.hollow = c.hollow || isHollow(t)
 	for i := range list {
 		f, err := c.field(&list[i])
 		if err != nil {

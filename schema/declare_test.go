@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -373,6 +374,7 @@ func TestDeclarations(t *testing.T) {
 	bad("Enum returns nothing", struct{ A emptyEnum }{})
 	bad("Enum of a bool", struct{ A boolEnum }{})
 	bad("a decoder that takes no guess", struct{ A picky }{})
+	bad("nothing exported", struct{ A url.Userinfo }{})
 	bad("a nested field", struct {
 		A []struct{ B struct{ C chan int } }
 	}{})

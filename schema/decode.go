@@ -196,15 +196,13 @@ func decodeDuration(dec *jsontext.Decoder, d *time.Duration) error {
 	return dec.SkipValue()
 }
 
-// isHollow reports whether t is a struct of which json/v2 finds nothing to write, and refuses it for that: a
-// message that is only a name.
+// isHollow reports whether t has blank fields and no other, a message that is only a name: json/v2 refuses to write it.
 func isHollow(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct || t.NumField() == 0 || ownCodec(t) {
 		return false
 	}
 	for i := range t.NumField() {
-		f := t.Field(i)
-		if _, tagged := f.Tag.Lookup("json"); tagged || f.IsExported() || f.Anonymous {
+		if f := t.Field(i); f.Name != "_" || f.Tag.Get("json") != "" {
 			return false
 		}
 	}

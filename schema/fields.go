@@ -120,7 +120,11 @@ func members(t reflect.Type) (list []member, fallback *member, err error) {
 				seen[into] = true
 			}
 		}
-		if empty && level.typ != t {
+		switch {
+		case !empty || level.typ == t && isHollow(t):
+		case level.typ == t:
+			return nil, nil, at(label(t), errors.New("has no exported field, nothing of it would travel"))
+		default:
 			return nil, nil, at(label(level.typ), fmt.Errorf("is embedded in %s but has no JSON field; give its blank field the tag json:\"-\"", label(t)))
 		}
 	}

@@ -53,7 +53,7 @@ type (
 		Tree    *Tree         `json:"tree,omitempty"`
 		Forest  Forest        `json:"forest,omitempty" maxItems:"5"`
 		Again   *Kitchen      `json:"again,omitempty"`
-		Page    Page[url.URL] `json:"page"`
+		Page    Page[Inner]   `json:"page"`
 		Own     printsItself  `json:"own" doc:"Says itself what it is."`
 		OwnNull *printsItself `json:"own_null"`
 		Even    even          `json:"even" example:"4"`
