@@ -200,7 +200,9 @@ func (s *Socket) readFailed(err error) {
 	case errors.As(err, &closed):
 		s.peerClosed(int(closed.Code), closed.Reason)
 	case s.src.err != nil:
-		s.finish(End{Code: statusAbnormal, Err: lost("reading", s.src.err)})
+		if s.finish(End{Code: statusAbnormal, Err: lost("reading", s.src.err)}) {
+			close(s.said)
+		}
 	case s.isOver(): // ours, and the answer to our close frame makes no sense: it is an answer
 	default:
 		s.fail(statusProtocol, fmt.Errorf("protocol error: %w", err))
@@ -214,11 +216,13 @@ func (s *Socket) peerClosed(code int, reason string) {
 		s.fail(statusNotUTF8, errors.New("close reason is not valid UTF-8"))
 		return
 	}
-	if s.finish(End{Code: code, Reason: reason, Remote: true}) {
-		late := time.AfterFunc(s.cfg.CloseTimeout, s.drop)
-		defer late.Stop()
-		s.writeClose(code, "")
+	if !s.finish(End{Code: code, Reason: reason, Remote: true}) {
+		return
 	}
+	late := time.AfterFunc(s.cfg.CloseTimeout, s.drop)
+	defer late.Stop()
+	s.writeClose(code, "")
+	close(s.said)
 }
 
 // drain takes what a peer still sends after the frames stopped making sense: to close at once, with bytes unread,
