@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -204,6 +205,9 @@ func (s *Socket) readFailed(err error) {
 			close(s.said)
 		}
 	case s.isOver(): // ours, and the answer to our close frame makes no sense: it is an answer
+	case errors.Is(err, net.ErrClosed): // by the library, which waits 5 s for the rest of a control frame
+		s.fail(statusProtocol, errors.New("protocol error: a control frame did not come in one piece"))
+		s.drain()
 	default:
 		s.fail(statusProtocol, fmt.Errorf("protocol error: %w", err))
 		s.drain()

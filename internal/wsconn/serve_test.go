@@ -507,3 +507,21 @@ func TestHeartbeatOfStalledReader(t *testing.T) {
 		}
 	})
 }
+
+// The library gives a control frame 5 s; the connection must not hang on its rest.
+func TestSlowControlFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := serve(t, config(), nil)
+		f := frame(fin|ping, "slow")
+		send(t, conn, f[:7])
+		time.Sleep(6 * time.Second)
+		go conn.Write([]byte(f[7:]))
+		r := bufio.NewReader(conn)
+		expectFrame(t, r, "pong slow")
+		expectFrame(t, r, "close 1002 protocol error: a control frame did not come in one piece")
+		conn.Close()
+		if e := s.end(t); e.Code != 1002 {
+			t.Errorf("end %+v", e)
+		}
+	})
+}
