@@ -174,11 +174,22 @@ func (c *Client) write(call string, data []byte) {
 	}
 }
 
+// closeWithin says goodbye and reports whether the server answered in time.
+func (c *Client) closeWithin(d time.Duration) bool {
+	c.wire.sayClose()
+	late := time.NewTimer(d)
+	defer late.Stop()
+	select {
+	case <-c.closed:
+		return c.ended().code != codeDropped
+	case <-late.C:
+		return false
+	}
+}
+
 // leave ends the connection with its test: politely, so that the server sees no loss, but not at any price.
 func (c *Client) leave() {
-	defer c.drop()
-	late := time.AfterFunc(timeout/5, c.drop)
-	defer late.Stop()
-	_ = c.ws.Close(websocket.StatusNormalClosure, "the test is over")
+	c.closeWithin(timeout / 5)
+	c.wire.drop()
 	<-c.closed
 }

@@ -25,6 +25,7 @@ func Upgrade(w http.ResponseWriter, r *http.Request, c Config) (*Socket, error) 
 		cfg:     c,
 		over:    make(chan struct{}),
 		told:    make(chan struct{}),
+		said:    make(chan struct{}),
 		gone:    make(chan struct{}),
 		writing: make(chan struct{}, 1),
 	}
