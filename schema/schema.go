@@ -1,13 +1,39 @@
-// Package schema compiles Go types into plans that print, validate and decode.
 package schema
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
+
+	jsonv2 "github.com/go-json-experiment/json"
 )
 
-// A Plan is one compiled type, safe for concurrent use.
-type Plan struct{}
+// A Plan is one compiled type, safe for concurrent use. It prints the type's JSON Schema, validates messages,
+// decodes and encodes them: one tree for all, so the documentation cannot differ from the checks.
+type Plan struct {
+	typ  reflect.Type
+	root *node // the whole message
+	body *node // the value in it
+
+	env       Envelope
+	values    []value  // of the discriminator
+	names     []string // the same as JSON
+	name      string
+	payload   *node
+	emptyBody []byte // what a missing payload counts as, nil if it may not be missing
+	adopted   *field // the type's own field for the discriminator
+	bodiless  bool   // the type has no members at all
+	mixed     bool   // an encoded value may have members of the envelope
+	ownID     bool
+
+	doc        string
+	deprecated bool
+	schema     json.RawMessage
+	example    json.RawMessage
+
+	encoders, decoders []jsonv2.Options
+	validates          bool // the type has a Validate method
+}
 
 // Options of Compile; nil is fine.
 type Options struct {
@@ -28,8 +54,106 @@ type Envelope struct {
 	PrintID       bool   // the printed schema shows the ID member
 }
 
-// Compile fails if t has a tag or a field that cannot be honoured.
-func Compile(t reflect.Type, o *Options) (*Plan, error) { panic("not built") }
+// maxID is the length of a correlation id.
+const maxID = 128
+
+// Compile fails if t has a tag or a field that cannot be honoured. The error names the type, the field and the tag.
+func Compile(t reflect.Type, o *Options) (*Plan, error) {
+	if t == nil {
+		return nil, fmt.Errorf("a nil type cannot be compiled")
+	}
+	if o == nil {
+		o = &Options{}
+	}
+	p, err := compile(t, o)
+	if err != nil {
+		return nil, at(t.String(), err)
+	}
+	return p, nil
+}
+
+func compile(t reflect.Type, o *Options) (*Plan, error) {
+	c := newCompiler()
+	p := &Plan{typ: t}
+	var err error
+	if p.body, err = c.node(t); err != nil {
+		return nil, err
+	}
+	if innermost(t) == typeDuration {
+		return nil, fmt.Errorf("time.Duration needs a struct field with a format tag")
+	}
+	if err := c.finish(); err != nil {
+		return nil, err
+	}
+	p.root = p.body
+	p.doc, p.deprecated = p.body.doc, p.body.deprecated
+	p.codec(c)
+	if err := p.frame(o); err != nil {
+		return nil, err
+	}
+	p.bodiless = isHollow(t)
+	s := p.body.shape
+	p.mixed = p.env.Payload == "" && (p.adopted != nil || s.elem != nil || s.kind == kindCustom)
+	p.ownID = s.lookup(p.env.ID) != nil
+	if len(p.values) > 0 {
+		p.name = p.values[0].text
+	}
+	return p, p.document(c, nil)
+}
+
+// document makes the example, checks it against the plan, and prints the schema.
+func (p *Plan) document(c *compiler, f *field) (err error) {
+	if p.example, err = p.build(f); err != nil {
+		return err
+	}
+	if issues := p.Validate(p.example); issues != nil {
+		return fmt.Errorf("the example %s breaks the rules: %s; add an example tag", p.example, explain(issues[0]))
+	}
+	if !c.oneWay {
+		s := newScanner(p.example)
+		s.edits.on = true
+		p.scan(s)
+		issues := p.store(s, reflect.New(p.typ).Interface())
+		s.release()
+		if issues != nil {
+			return fmt.Errorf("the example %s cannot be decoded: %s; add an example tag", p.example, explain(issues[0]))
+		}
+	}
+	example := p.example
+	if f != nil {
+		example = nil // a field prints only an example that it was given
+	}
+	p.schema = p.root.print(f, example)
+	return nil
+}
+
+// build makes the example of the whole message.
+func (p *Plan) build(f *field) (json.RawMessage, error) {
+	b := &builder{open: map[reflect.Type]bool{}}
+	if f != nil {
+		return b.field(f, 0)
+	}
+	body, err := b.value(p.body, 0)
+	if err != nil {
+		return nil, err
+	}
+	id := []byte(nil)
+	if p.env.PrintID && p.env.ID != "" {
+		id = []byte(`"1"`)
+	}
+	if len(p.names) == 0 && id == nil {
+		return body, nil
+	}
+	if p.env.Payload == "" && p.body.kind == kindCustom && body[0] != '{' {
+		body = json.RawMessage("{}")
+	}
+	if p.adopted != nil {
+		p.names = p.names[:len(p.names):len(p.names)]
+		dst := p.head(nil, p.names[0], id)
+		return p.appendMembers(dst, body, id != nil), nil
+	}
+	return p.wrap(nil, body, id)
+}
 
 // A Field is the plan of one struct field's value by that field's tags, for values that do not travel
 // inside JSON, such as parameters of a URL.
@@ -40,59 +164,27 @@ type Field struct {
 	Doc      string
 }
 
-// CompileField compiles the type and tags of f.
-func CompileField(f reflect.StructField) (*Field, error) { panic("not built") }
-
 // Name is the wire name of the message for people, its first if it has several; "" if the type has none.
-func (p *Plan) Name() string { panic("not built") }
+func (p *Plan) Name() string { return p.name }
 
 // Names lists the values of the discriminator that mean this plan, as JSON literals such as "chat" with
 // its quotes, or 7. It is nil without a discriminator.
-func (p *Plan) Names() []string { panic("not built") }
+func (p *Plan) Names() []string { return append([]string(nil), p.names...) }
 
 // Doc is the doc tag of the type's blank field.
-func (p *Plan) Doc() string { panic("not built") }
+func (p *Plan) Doc() string { return p.doc }
 
 // Deprecated reports the deprecated tag of the type's blank field.
-func (p *Plan) Deprecated() bool { panic("not built") }
+func (p *Plan) Deprecated() bool { return p.deprecated }
 
 // Delivery is the part of the ws tag behind the name: "", "drop" or "latest=member".
-func (p *Plan) Delivery() string { panic("not built") }
+func (p *Plan) Delivery() string { return p.body.delivery }
 
 // Schema prints the JSON Schema.
-func (p *Plan) Schema() json.RawMessage { panic("not built") }
+func (p *Plan) Schema() json.RawMessage { return append(json.RawMessage(nil), p.schema...) }
 
 // Example is a valid value, with its envelope.
-func (p *Plan) Example() json.RawMessage { panic("not built") }
-
-// Validate lists what is wrong with data, at most 100 issues; nil if nothing.
-func (p *Plan) Validate(data []byte) []Issue { panic("not built") }
-
-// Decode validates data and stores it in v, a pointer to the plan's type. v keeps nothing of data.
-func (p *Plan) Decode(data []byte, v any) []Issue { panic("not built") }
-
-// Unmarshal is Decode without the rules: it reports only what keeps data from being stored.
-func (p *Plan) Unmarshal(data []byte, v any) []Issue { panic("not built") }
-
-// Append encodes v, a value of the plan's type or a pointer to one, in its envelope behind dst, the
-// discriminator first. id is the correlation id as JSON, nil for none.
-func (p *Plan) Append(dst []byte, v any, id []byte) ([]byte, error) { panic("not built") }
-
-// Member returns the raw value of the first member called name of the object in data, without copying.
-// It reads no further than it must: ok says nothing about the rest of data.
-func Member(data []byte, name string) (value []byte, ok bool) { panic("not built") }
-
-// Check lists what is wrong with data as JSON, whatever its type.
-func Check(data []byte) []Issue { panic("not built") }
-
-// An Issue is one fault in a message.
-type Issue struct {
-	Path    string          `json:"path"` // JSON Pointer from the message's root
-	Code    string          `json:"code"`
-	Message string          `json:"message"`
-	Params  map[string]any  `json:"params,omitempty"`
-	Input   json.RawMessage `json:"input,omitempty"` // at most 200 bytes
-}
+func (p *Plan) Example() json.RawMessage { return append(json.RawMessage(nil), p.example...) }
 
 // A Printer replaces the printed schema of its type; it does not validate.
 type Printer interface{ Schema() json.RawMessage }

@@ -25,7 +25,8 @@ func onChatMessage(ctx context.Context, c *Conn, m ChatMessage) error {
 func onChatActivity(ctx context.Context, c *Conn, m ChatActivity) error {
 	return c.Send(ctx, m)
 }
-func routes() http.Handler {
+
+func newMux() *http.ServeMux {
 	chat := wsrouter.New[struct{}](&wsrouter.Options{Discriminator: "action"})
 	wsrouter.Receive(chat, onChatMessage, wsrouter.Sends(ChatMessage{}, ChatActivity{}))
 	wsrouter.Receive(chat, onChatActivity, wsrouter.Sends(ChatActivity{}))
@@ -33,9 +34,10 @@ func routes() http.Handler {
 	mux := http.NewServeMux()
 	doc := apidoc.New("Chat", "1.0.0")
 	doc.Mount(mux, "/ws", chat) // the route and its place in the documents, in one call
-	doc.Serve(mux, "/docs")     // the page, /openapi.json, /openapi.yaml, /asyncapi.json, /asyncapi.yaml
+	doc.Serve(mux, "/docs")     // the page, /openapi.json and /openapi.yaml
 	return mux
 }
+
 func main() {
-	log.Fatal(http.ListenAndServe("localhost:8080", routes()))
+	log.Fatal(http.ListenAndServe("localhost:8080", newMux()))
 }

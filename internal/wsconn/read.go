@@ -201,6 +201,7 @@ func (s *Socket) readFailed(err error) {
 		s.peerClosed(int(closed.Code), closed.Reason)
 	case s.src.err != nil:
 		s.finish(End{Code: statusAbnormal, Err: lost("reading", s.src.err)})
+	case s.isOver(): // ours, and the answer to our close frame makes no sense: it is an answer
 	default:
 		s.fail(statusProtocol, fmt.Errorf("protocol error: %w", err))
 		s.drain()
@@ -222,9 +223,7 @@ func (s *Socket) peerClosed(code int, reason string) {
 
 // drain takes what a peer still sends after the frames stopped making sense: to close at once, with bytes unread,
 // would reset the connection and our close frame with it.
-func (s *Socket) drain() {
-	_, _ = io.Copy(io.Discard, s.conn)
-}
+func (s *Socket) drain() { _, _ = io.Copy(io.Discard, s.conn) }
 
 const (
 	firstChunk = 1 << 10  // of a message's buffer

@@ -148,6 +148,10 @@ func (s *Socket) shut(e End) {
 	late := time.AfterFunc(s.cfg.CloseTimeout, s.drop)
 	defer late.Stop()
 	s.writeClose(e.Code, e.Reason)
+	if half, ok := s.conn.(interface{ CloseWrite() error }); ok && e.Code == statusProtocol && e.Err != nil {
+		// Its close frame will not be told from the rest of what it sends; it shall know that it can go.
+		_ = half.CloseWrite()
+	}
 	<-s.gone
 }
 

@@ -178,7 +178,6 @@ func TestEcho(t *testing.T) {
 	})
 }
 
-
 func TestCloseAgreed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, conn := serve(t, config(), nil)

@@ -1,0 +1,265 @@
+package compat
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/wsrouter-go/wsrouter/apidoc"
+	"github.com/wsrouter-go/wsrouter/internal/compat/kitchen"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// golden compares got with a file that other tools read too: oapi-codegen and Redocly.
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s changed; read the difference after: go test -update", path)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// openapis are the documents of the kitchen sink in every mode, of the examples (golden files of theirs), and of
+// the kitchen sink merged into documents of other people.
+func openapis(t *testing.T) map[string][]byte {
+	t.Helper()
+	docs := map[string][]byte{
+		"minimal": read(t, "../../examples/minimal/testdata/openapi.json"),
+		"chat":    read(t, "../../examples/chat/testdata/openapi.json"),
+	}
+	for name, mode := range map[string]apidoc.Mode{
+		"kitchen":              apidoc.Pseudo,
+		"kitchen-upgrade-only": apidoc.UpgradeOnly,
+		"kitchen-none":         apidoc.None,
+	} {
+		doc, _ := kitchen.Doc(mode)
+		docs[name] = doc.OpenAPI()
+	}
+	for _, base := range []string{"base-3.0.json", "base-3.1.yaml"} {
+		doc, _ := kitchen.Doc(apidoc.Pseudo)
+		if err := doc.Merge(read(t, "testdata/"+base)); err != nil {
+			t.Fatalf("merge %s: %v", base, err)
+		}
+		docs["merged-"+strings.TrimSuffix(base, filepath.Ext(base))] = doc.OpenAPI()
+	}
+	return docs
+}
+
+func TestGoldenDocuments(t *testing.T) {
+	for name, data := range openapis(t) {
+		if name != "minimal" && name != "chat" {
+			golden(t, "testdata/"+name+".openapi.json", data)
+		}
+	}
+}
+
+func TestLibopenapi(t *testing.T) {
+	for name, data := range openapis(t) {
+		t.Run(name, func(t *testing.T) {
+			doc, err := libopenapi.NewDocument(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, errs := validator.NewValidator(doc)
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			if ok, issues := v.ValidateDocument(); !ok {
+				for _, issue := range issues {
+					t.Error(issue.Message, issue.Reason)
+					for _, e := range issue.SchemaValidationErrors {
+						t.Errorf("%s: %s", e.KeywordLocation, e.Reason)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestKinOpenAPI(t *testing.T) {
+	for name, data := range openapis(t) {
+		t.Run(name, func(t *testing.T) {
+			doc, err := openapi3.NewLoader().LoadFromData(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := doc.Validate(context.Background(), openapi3.EnableSchemaPatternValidation(), openapi3.EnableExamplesValidation()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestYAMLSaysTheSame(t *testing.T) {
+	doc, _ := kitchen.Doc(apidoc.Pseudo)
+	var fromJSON, fromYAML any
+	if err := json.Unmarshal(doc.OpenAPI(), &fromJSON); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(doc.OpenAPIYAML(), &fromYAML); err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.Marshal(fromYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := json.Marshal(fromJSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first, again) {
+		t.Error("YAML and JSON differ")
+	}
+}
+
+func TestServedDocuments(t *testing.T) {
+	doc, mux := kitchen.Doc(apidoc.Pseudo)
+	for path, want := range map[string][]byte{
+		"/openapi.json": doc.OpenAPI(),
+		"/openapi.yaml": doc.OpenAPIYAML(),
+	} {
+		rec := httptest.NewRecorder()
+		mux.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
+		if rec.Code != 200 || !bytes.Equal(rec.Body.Bytes(), want) {
+			t.Errorf("GET %s: %d, or another document", path, rec.Code)
+		}
+	}
+}
+
+// TestExamples holds every example and default of every document against the schema that it stands in or beside, in
+// both dialects, with formats and patterns asserted.
+func TestExamples(t *testing.T) {
+	for name, data := range openapis(t) {
+		for _, draft := range []*jsonschema.Draft{jsonschema.Draft7, jsonschema.Draft2020} {
+			t.Run(fmt.Sprint(name, "/", draft), func(t *testing.T) {
+				if name == "merged-base-3.0" {
+					draft = jsonschema.Draft4 // the dialect of 3.0, near enough
+				}
+				c := jsonschema.NewCompiler()
+				c.DefaultDraft(draft)
+				c.AssertFormat()
+				value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := c.AddResource("doc:///doc.json", value); err != nil {
+					t.Fatal(err)
+				}
+				examples := 0
+				walk(value, "", func(pointer string, object map[string]any) {
+					var values []any
+					at := pointer
+					schema, beside := object["schema"].(map[string]any)
+					switch {
+					case beside: // a media type or a parameter, examples beside its schema
+						at += "/schema"
+						values = append(examplesOf(object), examplesOf(schema)...)
+					case isSchema(pointer, object):
+						values = examplesOf(object)
+						if d, ok := object["default"]; ok {
+							values = append(values, d)
+						}
+					}
+					if len(values) == 0 {
+						return
+					}
+					s, err := c.Compile("doc:///doc.json#" + at)
+					if err != nil {
+						t.Fatalf("%s: %v", at, err)
+					}
+					for _, v := range values {
+						examples++
+						if err := s.Validate(v); err != nil {
+							text, _ := json.Marshal(v)
+							t.Errorf("%s: example %s: %v", at, text, err)
+						}
+					}
+				})
+				if examples == 0 && name != "kitchen-none" {
+					t.Error("the document has no examples")
+				}
+				t.Log(examples, "examples")
+			})
+		}
+	}
+}
+
+func isSchema(pointer string, object map[string]any) bool {
+	_, typed := object["type"]
+	_, ref := object["$ref"]
+	_, oneOf := object["oneOf"]
+	return strings.Contains(pointer, "/schema") && (typed || ref || oneOf) && !strings.HasSuffix(pointer, "/properties")
+}
+
+func examplesOf(object map[string]any) (values []any) {
+	if v, ok := object["example"]; ok {
+		values = append(values, v)
+	}
+	switch list := object["examples"].(type) {
+	case []any:
+		values = append(values, list...)
+	case map[string]any: // OpenAPI
+		for _, v := range list {
+			if m, ok := v.(map[string]any); ok {
+				if v, ok := m["value"]; ok {
+					values = append(values, v)
+				}
+			}
+		}
+	}
+	return values
+}
+
+// walk visits every object of value, except what is an example or default itself.
+func walk(value any, pointer string, visit func(pointer string, object map[string]any)) {
+	switch value := value.(type) {
+	case map[string]any:
+		visit(pointer, value)
+		for name, v := range value {
+			properties := strings.HasSuffix(pointer, "/properties")
+			if !properties && slices.Contains([]string{"example", "examples", "default", "const", "enum"}, name) {
+				continue
+			}
+			walk(v, pointer+"/"+strings.NewReplacer("~", "~0", "/", "~1", "%", "%25", "#", "%23", "\"", "%22", " ", "%20", "{", "%7B", "}", "%7D").Replace(name), visit)
+		}
+	case []any:
+		for i, v := range value {
+			walk(v, fmt.Sprint(pointer, "/", i), visit)
+		}
+	}
+}

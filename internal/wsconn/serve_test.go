@@ -1,0 +1,492 @@
+package wsconn_test
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsrouter-go/wsrouter/internal/wsconn"
+)
+
+// blocking is a handler that waits for one value of its channel per message.
+func blocking() (chan struct{}, func(*server, []byte, bool)) {
+	next := make(chan struct{})
+	return next, func(*server, []byte, bool) { <-next }
+}
+
+func send(t *testing.T, conn net.Conn, in string) {
+	t.Helper()
+	if _, err := conn.Write([]byte(in)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func expectFrame(t *testing.T, r *bufio.Reader, want string) {
+	t.Helper()
+	op, p, err := readFrame(r)
+	if got := describe(op, p); err != nil || got != want {
+		t.Fatalf("frame %q %v, want %q", got, err, want)
+	}
+}
+
+func TestMessagesInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := serve(t, config(), nil)
+		send(t, conn, frame(fin|text, "1")+frame(text, "2a\xc3")+frame(cont, "\xa4")+frame(fin|ping, "p"))
+		expectFrame(t, bufio.NewReader(conn), "pong p")
+		send(t, conn, frame(cont, "")+frame(fin|cont, "2b")+frame(fin|binary_, "3\xff")+frame(fin|text, ""))
+		synctest.Wait()
+		if got, want := s.messages(), []string{"1", "2aä2b", "3\xff", ""}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+func TestPongWhileHandlerBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next, handler := blocking()
+		_, conn := serve(t, config(), handler)
+		defer close(next)
+		send(t, conn, frame(fin|text, "busy")+frame(fin|text, "queued")+frame(fin|ping, "are you there"))
+		start := time.Now()
+		expectFrame(t, bufio.NewReader(conn), "pong are you there")
+		if d := time.Since(start); d != 0 {
+			t.Errorf("the pong took %v", d)
+		}
+	})
+}
+
+func TestEndWhileHandlerBlocks(t *testing.T) {
+	for name, tt := range map[string]struct {
+		leave func(net.Conn)
+		want  wsconn.End
+	}{
+		"close frame": {func(c net.Conn) { c.Write([]byte(closeFrame(1001, "tab"))) }, wsconn.End{Code: 1001, Reason: "tab", Remote: true}},
+		"lost":        {func(c net.Conn) { c.Close() }, wsconn.End{Code: 1006}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				next, handler := blocking()
+				s, conn := serve(t, config(), handler)
+				send(t, conn, frame(fin|text, "begun")+frame(fin|text, "not begun"))
+				synctest.Wait()
+				start := time.Now()
+				tt.leave(conn)
+				go frames(conn)
+				<-s.ended
+				if d := time.Since(start); d > 100*time.Millisecond {
+					t.Errorf("the end was seen after %v", d)
+				}
+				synctest.Wait()
+				select {
+				case <-s.served:
+					t.Error("Serve returned while a message was handled")
+				default:
+				}
+				close(next)
+				e := s.end(t)
+				if (e.Err != nil) != (e.Code == 1006) {
+					t.Errorf("error %v", e.Err)
+				}
+				if e.Err = nil; e != tt.want {
+					t.Errorf("end %+v, want %+v", e, tt.want)
+				}
+				if got := s.messages(); !slices.Equal(got, []string{"begun"}) {
+					t.Errorf("handled %q", got)
+				}
+			})
+		})
+	}
+}
+
+func TestReadAhead(t *testing.T) {
+	for name, tt := range map[string]struct {
+		frame string // sent again and again while the first message is handled
+		cost  int    // of one
+	}{
+		"small":     {frame(fin|text, strings.Repeat("a", 100)), 100},
+		"empty":     {frame(fin|text, ""), 0},
+		"fragments": {frame(text, strings.Repeat("a", 50)) + frame(fin|cont, strings.Repeat("a", 50)), 100},
+		"large":     {frame(fin|text, strings.Repeat("a", 20_000)), 20_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := config()
+				c.ReadAhead, c.PingInterval = 10_000, -1
+				next, handler := blocking()
+				s, conn := serve(t, c, handler)
+				const messages = 200
+				sent := 0
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					conn.Write([]byte(frame(fin|text, "busy")))
+					for range messages {
+						for part := range slices.Chunk([]byte(tt.frame), 32) {
+							if _, err := conn.Write(part); err != nil {
+								return
+							}
+							sent += len(part)
+						}
+					}
+				}()
+				synctest.Wait()
+				// The rest of one buffer may stand behind the last byte that counts, and headers do not count.
+				most := (10_000/max(tt.cost, 64) + 1) * (tt.cost + 24)
+				if sent > min(most, 10_000+10_000/64*24)+2048 {
+					t.Errorf("%d bytes were read ahead of a busy handler", sent)
+				}
+				if sent < min(len(tt.frame)*2, 9_000) {
+					t.Errorf("only %d bytes were read ahead", sent)
+				}
+				close(next)
+				<-done
+				synctest.Wait()
+				if got := len(s.messages()); got != messages+1 {
+					t.Errorf("%d messages came through", got)
+				}
+			})
+		})
+	}
+}
+
+func TestEndWhileReadAheadIsUsedUp(t *testing.T) {
+	for name, end := range map[string]func(s *server){
+		"close": func(s *server) { s.Close(1001, "") },
+		"abort": func(s *server) { s.Abort(errors.New("enough")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := config()
+				c.ReadAhead = 1000
+				next, handler := blocking()
+				s, conn := serve(t, c, handler)
+				go conn.Write([]byte(strings.Repeat(frame(fin|text, strings.Repeat("a", 100)), 100) + closeFrame(1001, "")))
+				synctest.Wait()
+				go end(s)
+				go frames(conn)
+				<-s.ended
+				close(next)
+				s.end(t)
+				if got := len(s.messages()); got != 1 {
+					t.Errorf("%d messages were handled", got)
+				}
+			})
+		})
+	}
+}
+
+func TestWriteTimeout(t *testing.T) {
+	for name, size := range map[string]int{"small": 10, "large": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := serve(t, config(), nil) // nobody reads the other end
+				start := time.Now()
+				err := s.Write(make([]byte, size), false)
+				if err == nil || !strings.Contains(err.Error(), "write timeout") {
+					t.Errorf("error %v", err)
+				}
+				if d := time.Since(start); d != 10*time.Second {
+					t.Errorf("after %v", d)
+				}
+				if e := s.end(t); e.Code != 1006 || e.Remote || e.Err == nil || !strings.Contains(e.Err.Error(), "write timeout") {
+					t.Errorf("end %+v", e)
+				}
+				if err := s.Write([]byte("x"), false); err == nil {
+					t.Error("a Write after the end succeeded")
+				}
+				if d := time.Since(start); d != 10*time.Second {
+					t.Errorf("a Write after the end waited: %v", d)
+				}
+			})
+		})
+	}
+}
+
+// A peer that takes nothing but pings must not stop us from seeing its end.
+func TestPingsWhileWriteBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := serve(t, config(), nil)
+		wrote := make(chan error, 1)
+		go func() { wrote <- s.Write([]byte("slow"), false) }()
+		synctest.Wait()
+		send(t, conn, frame(fin|ping, "1")+frame(fin|ping, "2")+frame(fin|text, "still read"))
+		time.Sleep(9 * time.Second)
+		if got := s.messages(); !slices.Equal(got, []string{"still read"}) {
+			t.Errorf("got %q", got)
+		}
+		r := bufio.NewReader(conn)
+		expectFrame(t, r, "text slow")
+		expectFrame(t, r, "pong 2") // of several pings the last is answered
+		if err := <-wrote; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCloseWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := serve(t, config(), nil)
+		start := time.Now()
+		endedAfter := make(chan time.Duration, 1)
+		go func() { <-s.ended; endedAfter <- time.Since(start) }()
+		r := bufio.NewReader(conn)
+		done := make(chan struct{})
+		go func() { s.Close(1000, "x"); close(done) }()
+		expectFrame(t, r, "close 1000 x")
+		time.Sleep(time.Second)
+		send(t, conn, frame(fin|text, "too late"))
+		<-done
+		if d := time.Since(start); d != 5*time.Second {
+			t.Errorf("Close took %v", d)
+		}
+		if d := <-endedAfter; d != 0 {
+			t.Errorf("Ended came after %v", d)
+		}
+		if e := s.end(t); e != (wsconn.End{Code: 1000, Reason: "x"}) {
+			t.Errorf("end %+v", e)
+		}
+		if got := s.messages(); got != nil {
+			t.Errorf("handled %q after our close", got)
+		}
+		if _, err := conn.Write([]byte("x")); err == nil {
+			t.Error("the connection is still there")
+		}
+	})
+}
+
+// Nobody reads the other end: the close frame cannot leave, nor can what is being written.
+func TestCloseWhileWriteBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config()
+		c.WriteTimeout = time.Minute
+		s, _ := serve(t, c, nil)
+		wrote := make(chan error, 1)
+		go func() { wrote <- s.Write([]byte("slow"), false) }()
+		synctest.Wait()
+		start := time.Now()
+		s.Close(1013, "too slow")
+		if err := <-wrote; err == nil {
+			t.Error("Write succeeded")
+		}
+		if e := s.end(t); e != (wsconn.End{Code: 1013, Reason: "too slow"}) {
+			t.Errorf("end %+v", e)
+		}
+		if d := time.Since(start); d != 5*time.Second {
+			t.Errorf("Close took %v", d)
+		}
+	})
+}
+
+func TestPeerClosesWhileWriteBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config()
+		c.WriteTimeout = time.Minute
+		s, conn := serve(t, c, nil)
+		wrote := make(chan error, 1)
+		go func() { wrote <- s.Write([]byte("slow"), false) }()
+		synctest.Wait()
+		start := time.Now()
+		send(t, conn, closeFrame(1000, ""))
+		<-s.ended
+		if d := time.Since(start); d != 0 {
+			t.Errorf("the end was seen after %v", d)
+		}
+		if err := <-wrote; err == nil {
+			t.Error("Write succeeded")
+		}
+		if e := s.end(t); e != (wsconn.End{Code: 1000, Remote: true}) {
+			t.Errorf("end %+v", e)
+		}
+		if d := time.Since(start); d != 5*time.Second {
+			t.Errorf("gone after %v", d)
+		}
+	})
+}
+
+func TestCloseWithinMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := serve(t, config(), func(s *server, _ []byte, _ bool) { s.Close(1008, "no") })
+		c := client(t, conn)
+		if err := c.Write(t.Context(), websocket.MessageText, []byte("a")); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != 1008 {
+			t.Errorf("client saw %v", err)
+		}
+		if e := s.end(t); e != (wsconn.End{Code: 1008, Reason: "no"}) {
+			t.Errorf("end %+v", e)
+		}
+	})
+}
+
+func TestBothClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := serve(t, config(), nil)
+		start := time.Now()
+		done := make(chan struct{})
+		go func() { s.Close(1001, ""); close(done) }()
+		synctest.Wait() // ours is on its way, not yet taken
+		send(t, conn, closeFrame(1000, "mine"))
+		<-done
+		if e := s.end(t); e != (wsconn.End{Code: 1001}) {
+			t.Errorf("end %+v", e)
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("the end took %v", d)
+		}
+	})
+}
+
+func TestEndBeforeServe(t *testing.T) {
+	for name, end := range map[string]func(*wsconn.Socket){
+		"abort": func(s *wsconn.Socket) { s.Abort(errors.New("early")) },
+		"close": func(s *wsconn.Socket) { s.Close(1008, "early") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ours, theirs := net.Pipe()
+				defer theirs.Close()
+				sock, err := wsconn.Upgrade(&pipe{header: map[string][]string{}, conn: ours}, upgradeRequest(), config())
+				if err != nil {
+					t.Fatal(err)
+				}
+				end(sock)
+				e := start(sock, nil).end(t)
+				if e.Reason != "early" && (e.Err == nil || e.Err.Error() != "early") {
+					t.Errorf("end %+v", e)
+				}
+			})
+		})
+	}
+}
+
+func TestOnlyTheFirstEndCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := serve(t, config(), nil)
+		s.Abort(errors.New("first"))
+		s.Close(1000, "second")
+		s.Abort(errors.New("third"))
+		conn.Close()
+		if e := s.end(t); e.Code != 1006 || e.Err == nil || e.Err.Error() != "first" {
+			t.Errorf("end %+v", e)
+		}
+	})
+}
+
+// A test that fails within a handler ends the goroutine.
+func TestGoexitInMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := serve(t, config(), func(*server, []byte, bool) { runtime.Goexit() })
+		send(t, conn, frame(fin|text, "a")+frame(fin|text, "b"))
+		if e := s.end(t); e.Code != 1006 || e.Err == nil || !strings.Contains(e.Err.Error(), "goroutine") {
+			t.Errorf("end %+v", e)
+		}
+		if got := s.messages(); !slices.Equal(got, []string{"a"}) {
+			t.Errorf("handled %q", got)
+		}
+	})
+}
+
+func TestInvalidCloseOfOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := serve(t, config(), nil)
+		go s.Close(1000, strings.Repeat("ä", 100))
+		if got, want := frames(conn), []string{"close 1000 " + strings.Repeat("ä", 61)}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		s.end(t)
+	})
+}
+
+func TestHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := serve(t, config(), nil)
+		start := time.Now()
+		r := bufio.NewReader(conn)
+		last := start
+		for i := range 20 {
+			expectFrame(t, r, "ping")
+			if d := time.Since(last); d < 22500*time.Millisecond || d > 27500*time.Millisecond {
+				t.Errorf("ping %d after %v", i, d)
+			}
+			last = time.Now()
+			time.Sleep(9 * time.Second)
+			switch i % 3 { // any sign of life will do
+			case 0:
+				send(t, conn, frame(fin|pong, ""))
+			case 1:
+				send(t, conn, frame(fin|text, "hello"))
+			case 2:
+				send(t, conn, frame(text, "")+frame(fin|cont, ""))
+			}
+		}
+		expectFrame(t, r, "ping")
+		last = time.Now()
+		e := s.end(t)
+		if d := time.Since(last); d != 10*time.Second {
+			t.Errorf("given up after %v", d)
+		}
+		if e.Code != 1006 || e.Remote || e.Err == nil || e.Err.Error() != "no pong within 10s" {
+			t.Errorf("end %+v", e)
+		}
+	})
+}
+
+func TestNoHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config()
+		c.PingInterval = -1
+		s, conn := serve(t, c, nil)
+		go frames(conn)
+		time.Sleep(24 * time.Hour)
+		select {
+		case <-s.ended:
+			t.Errorf("ended: %+v", s.end(t))
+		default:
+		}
+	})
+}
+
+// The pong waits behind messages that we do not read because the handler is busy.
+func TestHeartbeatOfStalledReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config()
+		c.ReadAhead = 1000
+		next, handler := blocking()
+		s, conn := serve(t, c, handler)
+		go conn.Write([]byte(strings.Repeat(frame(fin|text, strings.Repeat("a", 100)), 100)))
+		var pings int
+		go func() {
+			for r := bufio.NewReader(conn); ; pings++ {
+				if _, _, err := readFrame(r); err != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(time.Hour)
+		select {
+		case <-s.ended:
+			t.Fatalf("ended: %+v", s.end(t))
+		default:
+		}
+		close(next)
+		synctest.Wait()
+		start := time.Now()
+		e := s.end(t) // silent from here on
+		if d := time.Since(start); e.Code != 1006 || d > 40*time.Second {
+			t.Errorf("end %+v after %v", e, d)
+		}
+		if got := len(s.messages()); got != 100 {
+			t.Errorf("%d messages came through", got)
+		}
+	})
+}

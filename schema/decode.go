@@ -1,0 +1,213 @@
+package schema
+
+import (
+	"errors"
+	"reflect"
+	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Validate lists what is wrong with data, at most 100 issues; nil if nothing. It allocates only where something is
+// wrong or a type has a decoder of its own.
+func (p *Plan) Validate(data []byte) []Issue {
+	s := newScanner(data)
+	p.scan(s)
+	issues := s.faults()
+	s.release()
+	return issues
+}
+
+func (p *Plan) scan(s *scanner) {
+	if s.value(p.root) {
+		s.end()
+	}
+}
+
+// Decode validates data and stores it in v, a pointer to the plan's type, in place of what v held. v keeps nothing of data.
+// If there are issues, v is not touched, unless they come from a decoder or a Validate method of the type.
+func (p *Plan) Decode(data []byte, v any) []Issue {
+	p.pointer(v)
+	s := newScanner(data)
+	s.edits.on = true
+	p.scan(s)
+	issues := s.faults()
+	if issues == nil {
+		issues = p.store(s, v)
+	}
+	s.release()
+	if issues == nil {
+		issues = p.hook(v)
+	}
+	return issues
+}
+
+// Unmarshal is Decode without the rules: it reports only what keeps data from being stored. Defaults are set.
+func (p *Plan) Unmarshal(data []byte, v any) []Issue {
+	p.pointer(v)
+	s := newScanner(data)
+	s.edits.on = true
+	p.scan(s)
+	issues := hard(s.faults())
+	if issues == nil {
+		issues = p.store(s, v)
+	}
+	s.release()
+	return issues
+}
+
+// hard keeps the issues that make data unreadable for any decoder.
+func hard(all []Issue) (kept []Issue) {
+	for _, i := range all {
+		switch i.Code {
+		case "syntax", "duplicate", "depth":
+			kept = append(kept, i)
+		}
+	}
+	return kept
+}
+
+// pointer panics if v is not what Decode needs: that is the caller's mistake, not the peer's.
+func (p *Plan) pointer(v any) {
+	if t := reflect.TypeOf(v); t == nil || t.Kind() != reflect.Pointer || t.Elem() != p.typ || reflect.ValueOf(v).IsNil() {
+		panic("schema: Decode into " + typeString(t) + ", want a pointer to " + p.typ.String())
+	}
+}
+
+func typeString(t reflect.Type) string {
+	if t == nil {
+		return "nil"
+	}
+	return t.String()
+}
+
+// store decodes what s walked over into v.
+func (p *Plan) store(s *scanner, v any) []Issue {
+	reflect.ValueOf(v).Elem().SetZero()
+	body, prefix := p.value(s)
+	if body == nil || p.bodiless {
+		return nil
+	}
+	err := jsonv2.Unmarshal(body, v, p.decoders...)
+	if err == nil {
+		return nil
+	}
+	issue := Issue{Code: "invalid", Message: "is not valid", Path: prefix}
+	var semantic *jsonv2.SemanticError
+	var syntactic *jsontext.SyntacticError
+	switch {
+	case errors.As(err, &semantic):
+		issue.Path += string(semantic.JSONPointer)
+		if semantic.Err == nil || errors.Is(semantic.Err, errType) {
+			issue.Code, issue.Message = "type", "has the wrong type"
+		}
+	case errors.As(err, &syntactic):
+		issue.Path += string(syntactic.JSONPointer)
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			issue.Code, issue.Message = "duplicate", "is given more than once"
+		}
+	}
+	return []Issue{issue}
+}
+
+var errType = errors.New("wrong type")
+
+// value is the JSON of the value in its envelope, and where it is.
+func (p *Plan) value(s *scanner) (body []byte, prefix string) {
+	e := &s.edits
+	if p.env.Payload == "" {
+		return e.apply(s.data, 0, len(s.data), e.list), ""
+	}
+	prefix = "/" + escapePointer(p.env.Payload)
+	if e.to == 0 {
+		return p.emptyBody, prefix
+	}
+	return e.apply(s.data, e.from, e.to, e.list[e.first:e.last]), prefix
+}
+
+// hook calls the Validate method of the message type.
+func (p *Plan) hook(v any) []Issue {
+	if !p.validates {
+		return nil
+	}
+	err := v.(interface{ Validate() error }).Validate()
+	if err == nil {
+		return nil
+	}
+	return []Issue{{Code: "invalid", Message: err.Error()}}
+}
+
+// codec prepares json/v2 for the types of the plan that it does not write by itself: durations, and structs
+// without any field.
+func (p *Plan) codec(c *compiler) {
+	p.encoders = []jsonv2.Options{jsonv2.Deterministic(true)}
+	var enc []*jsonv2.Marshalers
+	var dec []*jsonv2.Unmarshalers
+	if c.iso || c.nanos {
+		enc = append(enc, jsonv2.MarshalToFunc(p.durationEncoder(c)))
+		dec = append(dec, jsonv2.UnmarshalFromFunc(decodeDuration))
+	}
+	if c.hollow {
+		enc = append(enc, jsonv2.MarshalToFunc(encodeHollow))
+		dec = append(dec, jsonv2.UnmarshalFromFunc(decodeHollow))
+	}
+	if enc != nil {
+		p.encoders = append(p.encoders, jsonv2.WithMarshalers(jsonv2.JoinMarshalers(enc...)))
+		p.decoders = append(p.decoders, jsonv2.WithUnmarshalers(jsonv2.JoinUnmarshalers(dec...)))
+	}
+	p.validates = reflect.PointerTo(p.typ).Implements(reflect.TypeFor[interface{ Validate() error }]())
+}
+
+// decodeDuration reads both forms of a duration: the plan has checked that it is the right one.
+func decodeDuration(dec *jsontext.Decoder, d *time.Duration) error {
+	switch dec.PeekKind() {
+	case '"':
+		tok, err := dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		var ok bool
+		if *d, ok = parseDuration([]byte(tok.String())); !ok {
+			return errType
+		}
+		return nil
+	case '0':
+		var n int64
+		err := jsonv2.UnmarshalDecode(dec, &n)
+		*d = time.Duration(n)
+		return err
+	case 'n':
+		*d = 0
+	}
+	return dec.SkipValue()
+}
+
+// isHollow reports whether t is a struct of which json/v2 finds nothing to write, and refuses it for that: a
+// message that is only a name.
+func isHollow(t reflect.Type) bool {
+	if t.Kind() != reflect.Struct || t.NumField() == 0 || ownCodec(t) {
+		return false
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if _, tagged := f.Tag.Lookup("json"); tagged || f.IsExported() || f.Anonymous {
+			return false
+		}
+	}
+	return true
+}
+
+func encodeHollow(enc *jsontext.Encoder, v any) error {
+	if t := reflect.TypeOf(v); t == nil || t.Kind() != reflect.Pointer || !isHollow(t.Elem()) {
+		return errors.ErrUnsupported
+	}
+	return enc.WriteValue(jsontext.Value("{}"))
+}
+
+func decodeHollow(dec *jsontext.Decoder, v any) error {
+	if t := reflect.TypeOf(v); t == nil || t.Kind() != reflect.Pointer || !isHollow(t.Elem()) {
+		return errors.ErrUnsupported
+	}
+	return dec.SkipValue()
+}

@@ -1,0 +1,100 @@
+package schema
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxDepth  = 64
+	maxIssues = 100
+	maxInput  = 200 // bytes of an echoed value
+	maxListed = 10  // values named in a message, suggestions made
+)
+
+// An Issue is one fault in a message. It is meant for whoever sent the message.
+type Issue struct {
+	Path    string          `json:"path"`             // JSON Pointer from the message's root
+	Code    string          `json:"code"`             // the JSON Schema keyword that is broken, or one of this package's
+	Message string          `json:"message"`          // plain English, to be read behind the path
+	Params  map[string]any  `json:"params,omitempty"` // the bound that was broken, under the keyword's name
+	Input   json.RawMessage `json:"input,omitzero"`   // what was there instead: valid JSON of at most 200 bytes, or nothing
+}
+
+// fail records an issue of the value at the current path. raw is the value, nil for none.
+func (s *scanner) fail(code, message string, params map[string]any, raw []byte) {
+	if len(s.issues) >= maxIssues {
+		return
+	}
+	s.issues = append(s.issues, Issue{Path: s.pointer(""), Code: code, Message: message, Params: params, Input: echo(raw)})
+}
+
+// failMember records an issue of a member of the object at the current path.
+func (s *scanner) failMember(name, code, message string, params map[string]any) {
+	if len(s.issues) >= maxIssues {
+		return
+	}
+	s.issues = append(s.issues, Issue{Path: s.pointer("/" + escapePointer(name)), Code: code, Message: message, Params: params})
+}
+
+// pointer is the JSON Pointer of the current value with tail behind it. It is built only when something is
+// wrong: good messages never pay for it.
+func (s *scanner) pointer(tail string) string {
+	b := make([]byte, 0, 64)
+	b = append(b, s.base...)
+	for _, st := range s.path[:s.depth] {
+		b = append(b, '/')
+		if st.end < 0 {
+			b = strconv.AppendInt(b, int64(st.start), 10)
+			continue
+		}
+		b = append(b, escapePointer(unescapeName(s.data[st.start:st.end]))...)
+	}
+	return string(append(b, tail...))
+}
+
+func escapePointer(name string) string {
+	if !strings.ContainsAny(name, "~/") {
+		return name
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
+}
+
+// echo copies raw, a valid JSON value, for an issue: whole if short, a long string cut, anything else long left out.
+func echo(raw []byte) json.RawMessage {
+	switch {
+	case len(raw) == 0:
+		return nil
+	case len(raw) <= maxInput:
+		return append(json.RawMessage(nil), raw...)
+	case raw[0] != '"':
+		return nil
+	}
+	return append(append(json.RawMessage(nil), raw[:cutString(raw, maxInput-1)]...), '"')
+}
+
+// cutString returns where the JSON string raw can end at or before limit without splitting an escape, a pair of
+// surrogate escapes or a rune.
+func cutString(raw []byte, limit int) int {
+	end := 1
+	for {
+		n := 1
+		switch {
+		case raw[end] != '\\':
+			_, n = utf8.DecodeRune(raw[end:])
+		case raw[end+1] != 'u':
+			n = 2
+		default:
+			n = 6
+			if r := hex4(raw[end+2:]); r >= 0xD800 && r < 0xDC00 {
+				n = 12
+			}
+		}
+		if end+n > limit {
+			return end
+		}
+		end += n
+	}
+}
