@@ -744,6 +744,11 @@ func TestSeed21(t *testing.T) {
 			p.send(`{"type":"do","what":"flood"}`)
 			p.conn.Close()
 		}, 1006, "nobody"},
+		{"client vanishes while a handler waits", func(p *peer, _ *wsrouter.Router[none], _ *conn) {
+			p.send(`{"type":"do","what":"wait"}`)
+			synctest.Wait()
+			p.conn.Close()
+		}, 1006, "nobody"},
 		{"handler returns Close", func(p *peer, _ *wsrouter.Router[none], _ *conn) { p.send(`{"type":"do","what":"leave"}`) }, 4000, "server"},
 		{"handler panics", func(p *peer, _ *wsrouter.Router[none], _ *conn) { p.send(`{"type":"do","what":"panic"}`) }, 1011, "server"},
 		{"server closes", func(_ *peer, _ *wsrouter.Router[none], c *conn) { c.Close(4001, "that is all") }, 4001, "server"},
@@ -774,6 +779,9 @@ func TestSeed21(t *testing.T) {
 						return wsrouter.Close(4000, "goodbye")
 					case "panic":
 						panic("at the disco")
+					case "wait":
+						<-ctx.Done()
+						return ctx.Err()
 					}
 					for range 100 {
 						if err := c.Send(ctx, m); err != nil {
