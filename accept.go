@@ -185,8 +185,9 @@ func checkHandshake(w http.ResponseWriter, req *http.Request) *refusal {
 	if !hasToken(req.Header, "Connection", "upgrade") || !hasToken(req.Header, "Upgrade", "websocket") {
 		w.Header().Set("Connection", "Upgrade")
 		w.Header().Set("Upgrade", "websocket")
-		return &refusal{status: http.StatusUpgradeRequired, Code: "upgrade_required",
-			Detail: fmt.Sprintf("this is a WebSocket endpoint and the request is a plain %s: connect with new WebSocket(%q)", req.Proto, wsURL(req))}
+		return &refusal{status: http.StatusUpgradeRequired, Code: "upgrade_required", Detail: fmt.Sprintf(
+			"this is a WebSocket endpoint and the request is a plain GET (Connection: %s, Upgrade: %s): connect with new WebSocket(%q)",
+			quoteShort(req.Header.Get("Connection")), quoteShort(req.Header.Get("Upgrade")), wsURL(req))}
 	}
 	if v := req.Header.Values("Sec-WebSocket-Version"); len(v) != 1 || v[0] != "13" {
 		w.Header().Set("Sec-WebSocket-Version", "13")

@@ -363,6 +363,7 @@ func play(s *scene, act func(*scene), late time.Duration) string {
 		fmt.Fprintf(&b, "\t← %s\n", f)
 	}
 	for _, h := range s.rec.hooks {
+		h, _, _ = strings.Cut(h, " while ") // reading or writing sees it first
 		fmt.Fprintf(&b, "\t* %s\n", h)
 	}
 	for _, l := range s.rec.logs {

@@ -93,7 +93,7 @@ func (r *router) checkDispatchOnly() {
 		}
 		for _, other := range r.routes[:i] {
 			if other.message.typ == rt.message.typ {
-				panic(fmt.Sprintf("wsrouter: Receive[%v]: the type is already handled by %s: only a dispatcher can choose between %q and %q", rt.message.typ, other.handlerName, other.name(), rt.name()))
+				panic(fmt.Sprintf("wsrouter: Receive[%v]: the type is already handled by %s: only a dispatcher can choose between %q and %q", rt.message.typ, other.who(), other.name(), rt.name()))
 			}
 		}
 	}

@@ -78,7 +78,7 @@ func (r *router) handle(call string, reg registration) {
 		new:         reg.new,
 		call:        reg.call,
 	}
-	rt.sends = r.declare(call, h.sends)
+	rt.sends = r.declare(call+": Sends", h.sends)
 	if rt.responds {
 		r.messages.printID[rt.sends[0].typ] = true
 	}
@@ -91,17 +91,17 @@ func (r *router) handle(call string, reg registration) {
 func (r *router) refuseTwins(call string, rt *route) {
 	for _, other := range r.routes {
 		if other.message.typ == rt.message.typ && (other.as == "" || rt.as == "") {
-			panic(fmt.Sprintf("wsrouter: %s: the type is already handled by %s", call, other.handlerName))
+			panic(fmt.Sprintf("wsrouter: %s: the type is already handled by %s", call, other.who()))
 		}
 		for _, literal := range rt.message.literals() {
 			for _, taken := range other.message.literals() {
 				if literal == taken {
-					panic(fmt.Sprintf("wsrouter: %s: message %s is already handled by %s", call, literal, other.handlerName))
+					panic(fmt.Sprintf("wsrouter: %s: message %s is already handled by %s", call, literal, other.who()))
 				}
 			}
 		}
 		if rt.as != "" && rt.as == other.as {
-			panic(fmt.Sprintf("wsrouter: %s: message %q is already handled by %s", call, rt.as, other.handlerName))
+			panic(fmt.Sprintf("wsrouter: %s: message %q is already handled by %s", call, rt.as, other.who()))
 		}
 	}
 }
@@ -117,11 +117,11 @@ func (r *router) declare(call string, msgs []any) []declaration {
 	var list []declaration
 	for _, msg := range msgs {
 		if msg == nil {
-			panic(fmt.Sprintf("wsrouter: %s: Sends got nil, want a value of a message type", call))
+			panic(fmt.Sprintf("wsrouter: %s: got nil, want a value of a message type", call))
 		}
 		t := messageType(reflect.TypeOf(msg))
 		if err := r.messages.check(t); err != nil {
-			panic(fmt.Sprintf("wsrouter: %s: Sends: %v", call, err))
+			panic(fmt.Sprintf("wsrouter: %s: %v", call, err))
 		}
 		list = append(list, declaration{t, call})
 	}

@@ -94,7 +94,7 @@ func dial(t *testing.T, h http.Handler, target string, header http.Header) *peer
 	t.Helper()
 	m := &memory{handler: h}
 	ws, _, err := websocket.Dial(context.Background(), "ws://example.test"+target, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: m}, HTTPHeader: header,
+		HTTPClient: &http.Client{Transport: m}, HTTPHeader: header, Subprotocols: header["Sec-Websocket-Protocol"],
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -148,7 +148,7 @@ func (m *messages) settle(decls []declaration) {
 		if msg == nil {
 			var err error
 			if msg, err = m.compile(d.typ, m.names[d.typ], false); err != nil {
-				panic(fmt.Sprintf("wsrouter: %s: Sends: %v", d.call, err))
+				panic(fmt.Sprintf("wsrouter: %s: %v", d.call, err))
 			}
 		}
 		msg.declared = true
@@ -166,7 +166,7 @@ func (m *messages) refuseNameTwins(d declaration, msg *message) {
 		for _, literal := range msg.literals() {
 			for _, taken := range other.literals() {
 				if literal == taken {
-					panic(fmt.Sprintf("wsrouter: %s: Sends: message %s is both %v and %v", d.call, literal, other.typ, msg.typ))
+					panic(fmt.Sprintf("wsrouter: %s: message %s is both %v and %v", d.call, literal, other.typ, msg.typ))
 				}
 			}
 		}

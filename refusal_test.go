@@ -139,7 +139,7 @@ func TestAccepted(t *testing.T) {
 		{"query", "/ws/b?level=3&tag=x&tag=y&token=q", nil, guarded{Room: "b", Level: 3, Tags: []string{"x", "y"}, Token: "q", Agent: "none"}, ""},
 		{"the first source that is there", "/ws/b", http.Header{"X-Token": {"h"}, "Cookie": {"token=c"}, "X-Agent": {"me"}}, guarded{Room: "b", Token: "h", Agent: "me"}, ""},
 		{"cookie", "/ws/b", http.Header{"Cookie": {"token=c"}}, guarded{Room: "b", Token: "c", Agent: "none"}, ""},
-		{"our subprotocol beside a credential", "/ws/b", http.Header{"Sec-Websocket-Protocol": {"bearer.s3cret, chat.v1"}}, guarded{Room: "b", Token: "s3cret", Agent: "none"}, "chat.v1"},
+		{"our subprotocol beside a credential", "/ws/b", http.Header{"Sec-Websocket-Protocol": {"bearer.s3cret", "chat.v1"}}, guarded{Room: "b", Token: "s3cret", Agent: "none"}, "chat.v1"},
 		{"a credential alone", "/ws/b", http.Header{"Sec-Websocket-Protocol": {"bearer.s3cret"}}, guarded{Room: "b", Token: "s3cret", Agent: "none"}, "bearer.s3cret"},
 		{"ours by preference", "/ws/b", http.Header{"Sec-Websocket-Protocol": {"chat.v1", "chat.v2"}}, guarded{Room: "b", Agent: "none"}, "chat.v2"},
 		{"none of ours", "/ws/b", http.Header{"Sec-Websocket-Protocol": {"soap"}}, guarded{Room: "b", Agent: "none"}, ""},

@@ -31,6 +31,9 @@ func (rt *route) name() string {
 	return rt.message.name()
 }
 
+// who is the handler in a panic's text.
+func (rt *route) who() string { return orElse(rt.handlerName, "another handler") }
+
 // table finds the route of a frame. It does not change after freeze.
 type table struct {
 	member    string            // that decides: the discriminator or a const member that all types share. "": none does

@@ -113,7 +113,7 @@ func TestWireShapes(t *testing.T) {
 			name: "a payload", opts: wsrouter.Options{Payload: "data", Discriminator: "event"},
 			in: []string{`{"event":"question","data":{"text":"hi"},"id":"a"}`, `{"event":"question","data":{"text":""},"id":"b"}`, `{"event":"question"}`},
 			want: []string{`{"event":"answer","id":"a","data":{"text":"hi"}}`,
-				`{"event":"error","id":"b","data":{"code":"validation_failed","detail":"1 issue","issues":[{"path":"/data/text","code":"minLength","message":"must be at least 1 character","params":{"minLength":1},"input":""}]}}`,
+				`{"event":"error","id":"b","data":{"code":"validation_failed","detail":"1 issue","issues":[{"path":"/data/text","code":"minLength","message":"must have at least 1 character","params":{"minLength":1},"input":""}]}}`,
 				`{"event":"error","data":{"code":"validation_failed","detail":"1 issue","issues":[{"path":"/data/text","code":"required","message":"is required"}]}}`},
 			declare: func(r *wsrouter.Router[none]) {
 				wsrouter.Respond(r, func(_ context.Context, _ *conn, q question) (answer, error) { return answer{Text: q.Text}, nil })
@@ -170,7 +170,7 @@ func TestWireShapes(t *testing.T) {
 		{
 			name: "an answer with the id of its question", in: []string{`{"type":"question","id":"q1","text":"a"}`, `{"type":"question","text":"b","id":18446744073709551615}`, `{"type":"question","text":"c","id":1.5}`, `{"text":"d","type":"question"}`, `{"type":"question","id":12,"text":""}`},
 			want: []string{`{"type":"answer","id":"q1","text":"a"}`, `{"type":"answer","id":18446744073709551615,"text":"b"}`, `{"type":"answer","text":"c"}`, `{"type":"answer","text":"d"}`,
-				`{"type":"error","id":12,"code":"validation_failed","detail":"1 issue","issues":[{"path":"/text","code":"minLength","message":"must be at least 1 character","params":{"minLength":1},"input":""}]}`},
+				`{"type":"error","id":12,"code":"validation_failed","detail":"1 issue","issues":[{"path":"/text","code":"minLength","message":"must have at least 1 character","params":{"minLength":1},"input":""}]}`},
 			declare: func(r *wsrouter.Router[none]) {
 				wsrouter.Respond(r, func(_ context.Context, _ *conn, q question) (answer, error) { return answer{Text: q.Text}, nil })
 			},
@@ -201,7 +201,7 @@ func TestWireShapes(t *testing.T) {
 		},
 		{
 			name: "unknown members refused", opts: wsrouter.Options{RejectUnknownMembers: true}, in: []string{`{"type":"question","id":1,"text":"a","txt":"b"}`},
-			want:    []string{`{"type":"error","id":1,"code":"validation_failed","detail":"1 issue","issues":[{"path":"/txt","code":"additionalProperties","message":"is not a known member, did you mean \"text\"?","params":{"did_you_mean":"text"},"input":"b"}]}`},
+			want:    []string{`{"type":"error","id":1,"code":"validation_failed","detail":"1 issue","issues":[{"path":"/txt","code":"additionalProperties","message":"is not a known member","params":{"did_you_mean":"text"}}]}`},
 			declare: func(r *wsrouter.Router[none]) { wsrouter.Receive(r, nothing[question]) },
 		},
 		{
@@ -245,7 +245,7 @@ func TestReportOnly(t *testing.T) {
 			t.Errorf("got %s", strings.Join(got, "\n"))
 		}
 		logs := []string{
-			`WARN wsrouter: message breaks rules message="question" issues="validation_failed: /text must be at least 1 character"`,
+			`WARN wsrouter: message breaks rules message="question" issues="validation_failed: /text must have at least 1 character"`,
 			`WARN wsrouter: message breaks rules message="question" issues="validation_failed: /text is required"`,
 		}
 		if !slices.Equal(rec.logs, logs) {
@@ -299,7 +299,7 @@ func TestUndeclared(t *testing.T) {
 func TestOverflow(t *testing.T) {
 	tests := []struct {
 		overflow wsrouter.Overflow
-		errs     []error // of six sends of 22 bytes, one of which is being written
+		errs     []error // of six sends of 28 bytes, one of which is being written
 		got      []string
 	}{
 		{wsrouter.OverflowClose, []error{nil, nil, nil, wsrouter.ErrClosed, wsrouter.ErrClosed, wsrouter.ErrClosed}, nil},
@@ -311,7 +311,7 @@ func TestOverflow(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rec := &recorder{}
 			var errs []error
-			r := wsrouter.New[none](&wsrouter.Options{Overflow: tt.overflow, Outbox: 3 * 26, Logger: rec.logger()})
+			r := wsrouter.New[none](&wsrouter.Options{Overflow: tt.overflow, Outbox: 3 * 28, Logger: rec.logger()})
 			wsrouter.Receive(r, func(ctx context.Context, c *conn, q question) error {
 				for i := range 6 {
 					ctx, cancel := context.WithTimeout(ctx, time.Second)
@@ -324,6 +324,7 @@ func TestOverflow(t *testing.T) {
 			p := dial(t, r, "/", nil)
 			p.send(`{"type":"question","text":"a"}`)
 			time.Sleep(4 * time.Second)
+			synctest.Wait()
 			for i := range errs {
 				if !errors.Is(errs[i], tt.errs[i]) {
 					t.Errorf("policy %v: send %d: %v, want %v", tt.overflow, i, errs[i], tt.errs[i])

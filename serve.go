@@ -53,6 +53,7 @@ func (c *conn) Message(data []byte, binary bool) {
 	}
 	defer c.leave()
 	defer c.recoverPanic()
+	c.phase = "routing"
 	f := Frame{Data: data, Binary: binary}
 	c.settle(f, c.take(f))
 }
@@ -228,7 +229,7 @@ func (c *conn) settle(f Frame, err error) {
 	case over(c.ctx, err):
 		c.logger().Debug("wsrouter: handler saw the end", "err", err)
 	default:
-		c.logger().Error("wsrouter: handler failed", "err", err)
+		c.logger().Error("wsrouter: handler failed", "in", c.phase, "err", err)
 		c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))
 	}
 }
@@ -247,6 +248,7 @@ func (c *conn) closedBy(err error) bool {
 func (c *conn) answer(e *Error, id []byte) {
 	var msg any = e
 	if reshape := c.router.opts.ErrorMessage; reshape != nil {
+		c.phase = "ErrorMessage"
 		msg = reshape(e)
 	}
 	if err := c.send(c.ctx, msg, id); err != nil && !over(c.ctx, err) {

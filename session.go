@@ -110,7 +110,7 @@ func (s *session) addParam(t reflect.Type, f reflect.StructField, index []int, s
 	}
 	field, err := schema.CompileField(f)
 	if err != nil {
-		return err
+		return fmt.Errorf("%v.%w", t, err)
 	}
 	if sources[0].in == "path" {
 		if f.Tag.Get("required") == "false" || field.Default != nil {

@@ -3,6 +3,7 @@ package apidoc_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,4 +47,9 @@ func wantPanic(t *testing.T, text string, f func()) {
 		}
 	}()
 	f()
+}
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
 }

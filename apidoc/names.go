@@ -2,7 +2,6 @@ package apidoc
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +45,7 @@ func (r *registry) add(goType, wire, what string, message bool, raw []byte) (*sc
 	schema.remove("$schema")
 	defs := schema.object("$defs")
 	schema.remove("$defs")
+	schema, defs = spell(schema, defs)
 	root := &schemaNode{goType: goType, wire: wire, message: message, schema: schema, defs: map[string]*schemaNode{}}
 	root.root = root
 	for _, key := range defs.names {
@@ -95,7 +95,7 @@ func (n *schemaNode) unwrap() *schemaNode {
 // check reports a reference within the schema that leads nowhere.
 func (n *schemaNode) check(what string) (err error) {
 	look := func(s *object) any {
-		if key, _, ok := defRef(s.text("$ref")); ok && key != "" && n.defs[key] == nil && err == nil {
+		if key, _, ok := defRef(s.text("$ref")); ok && key != rootKey && n.defs[key] == nil && err == nil {
 			err = fmt.Errorf("the schema of %s refers to %q, which its $defs lack", what, key)
 		}
 		return s
@@ -127,7 +127,7 @@ func (n *schemaNode) target(s *object) *schemaNode {
 	if !ok {
 		return nil
 	}
-	if key == "" {
+	if key == rootKey {
 		return n.root
 	}
 	return n.defs[key]
@@ -267,48 +267,4 @@ func (n *schemaNode) inDocument() *object {
 		}
 		return s
 	}).(*object)
-}
-
-// unique returns name, or name_2, name_3, …, and takes it.
-func unique(name string, taken map[string]bool) string {
-	free := name
-	for i := 2; taken[free]; i++ {
-		free = name + "_" + strconv.Itoa(i)
-	}
-	taken[free] = true
-	return free
-}
-
-var (
-	notInName   = regexp.MustCompile(`[^A-Za-z0-9_]+`)
-	versionPart = regexp.MustCompile(`^v[0-9]+$`)
-	goWord      = regexp.MustCompile(`[^\[\]*,(){}\s]+`)
-)
-
-// shortName is goType without import paths, Page[User] as Page_User, with the last level parts of each import path
-// in front of the name.
-func shortName(goType, wire string, level int) string {
-	s := strings.ReplaceAll(goType, "[]", "List ")
-	s = goWord.ReplaceAllStringFunc(s, func(word string) string {
-		slash := strings.LastIndexByte(word, '/')
-		dot := strings.LastIndexByte(word, '.')
-		if dot <= slash {
-			return word
-		}
-		parts := slices.DeleteFunc(strings.Split(word[:dot], "/"), versionPart.MatchString)
-		parts = parts[max(0, len(parts)-level):]
-		return strings.Join(append(parts, word[dot+1:]), "_")
-	})
-	if s = identifier(s); s != "" {
-		return s
-	}
-	if s = identifier(wire); s != "" {
-		return s
-	}
-	return "Message"
-}
-
-// identifier keeps of s what names in documents and generated code may hold.
-func identifier(s string) string {
-	return strings.Trim(notInName.ReplaceAllString(s, "_"), "_")
 }

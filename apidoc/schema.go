@@ -3,6 +3,8 @@ package apidoc
 import (
 	"fmt"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -69,7 +71,7 @@ func parseSchema(what string, raw []byte) (*object, error) {
 }
 
 // defRef splits a $ref into the key of $defs that it names and the pointer behind it. ok is false for a
-// reference to anything else. A reference to the root has the key "".
+// reference to anything else. A reference to the root has the key rootKey.
 func defRef(ref string) (key, rest string, ok bool) {
 	fragment, ok := strings.CutPrefix(ref, "#")
 	if !ok {
@@ -82,8 +84,11 @@ func defRef(ref string) (key, rest string, ok bool) {
 		}
 		return unescapePointer(escaped), rest, true
 	}
-	return "", fragment, true
+	return rootKey, fragment, true
 }
+
+// rootKey stands for the root among the keys of $defs, where it cannot be the name of a Go type.
+const rootKey = "#"
 
 func unescapePointer(s string) string {
 	if u, err := url.PathUnescape(s); err == nil {
@@ -96,4 +101,60 @@ func componentRef(name string) string { return "#/components/schemas/" + name }
 
 func escapePointer(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "~", "~0"), "/", "~1")
+}
+
+// spell writes definitions of types without a name, such as []User, where they are used, and returns the rest.
+// Whether such a type gets a definition depends on where a message meets it first, so that one Go
+// type would look different from message to message. No Go type holds itself but through one with a name; a reference
+// from within to itself is left to dangle.
+func spell(schema, defs *object) (*object, *object) {
+	if !slices.ContainsFunc(defs.names, unnamed) {
+		return schema, defs
+	}
+	written, writing := map[any]bool{}, map[string]bool{}
+	var write func(s *object) any
+	write = func(s *object) any {
+		if list := s.list("allOf"); len(list) == 1 && written[list[0]] {
+			branch := list[0].(*object)
+			s.remove("allOf")
+			return joined(branch, s)
+		}
+		key, rest, ok := defRef(s.text("$ref"))
+		def, found := defs.get(key).(*object)
+		if !ok || !found || rest != "" || !unnamed(key) || writing[key] {
+			return s
+		}
+		writing[key] = true
+		s.remove("$ref")
+		out := joined(mapSchema(def, write).(*object), s)
+		delete(writing, key)
+		written[out] = true
+		return out
+	}
+	named := newObject()
+	for _, key := range defs.names {
+		if !unnamed(key) {
+			named.set(key, mapSchema(defs.get(key), write))
+		}
+	}
+	return mapSchema(schema, write).(*object), named
+}
+
+var noName = regexp.MustCompile(`^(_[0-9]+)?$|^(\[|\*|map\[|struct\b)`)
+
+// unnamed reports keys of $defs that are Go types without a name: those of package schema are "", "_2" and so on.
+func unnamed(goType string) bool { return noName.MatchString(goType) }
+
+// joined says both, in one object if they have no member in common.
+func joined(a, b *object) *object {
+	for _, name := range b.names {
+		if a.has(name) {
+			return b.set("allOf", append([]any{a}, b.list("allOf")...))
+		}
+	}
+	out := a.clone()
+	for _, name := range b.names {
+		out.set(name, b.get(name))
+	}
+	return out
 }

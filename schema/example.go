@@ -210,6 +210,11 @@ func (b *builder) array(n *node, k int) (json.RawMessage, error) {
 	} else if n.maxLen >= 0 {
 		count = min(count, n.maxLen)
 	}
+	if b.open[n.typ] {
+		return nil, errEndless
+	}
+	b.open[n.typ] = n.recursive
+	defer delete(b.open, n.typ)
 	out := json.RawMessage("[")
 	for i := range count {
 		if i >= 1000 {

@@ -20,7 +20,7 @@ type Issue struct {
 	Code    string          `json:"code"`             // the JSON Schema keyword that is broken, or one of this package's
 	Message string          `json:"message"`          // plain English, to be read behind the path
 	Params  map[string]any  `json:"params,omitempty"` // the bound that was broken, under the keyword's name
-	Input   json.RawMessage `json:"input,omitempty"`  // what was there instead: valid JSON of at most 200 bytes, or nothing
+	Input   json.RawMessage `json:"input,omitzero"`   // what was there instead: valid JSON of at most 200 bytes, or nothing
 }
 
 // fail records an issue of the value at the current path. raw is the value, nil for none.

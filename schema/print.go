@@ -108,21 +108,25 @@ func (p *printer) write(o *jsonObject, n *node, root bool) {
 	case n.printed != nil && n.typ != nil && n.shape.custom == nil && !n.shape.envelope:
 		p.own(o, n)
 	case !root && n.defined():
-		ref := `{"$ref":"` + p.ref(n.shape) + `"}`
-		if n.rulesBesideRef() {
-			o.put("allOf", "[", ref, "]")
-			p.lengths(o, n)
-		} else if n.nullable {
-			o.put("anyOf", "[", ref, `,{"type":"null"}]`)
-		} else {
-			o.b = []byte(ref[:len(ref)-1])
-		}
+		p.reference(o, n)
 	default:
 		p.body(o, n)
 	}
 }
 
-func (n *node) rulesBesideRef() bool { return !n.nullable && (n.minLen > 0 || n.maxLen >= 0) }
+// reference puts a $ref. Draft-07 reads nothing beside one, so rules of the place stand beside allOf or anyOf.
+func (p *printer) reference(o *jsonObject, n *node) {
+	ref := `{"$ref":"` + p.ref(n.shape) + `"}`
+	switch {
+	case n.nullable:
+		o.put("anyOf", "[", ref, `,{"type":"null"}]`)
+	case n.minLen > 0 || n.maxLen >= 0 || n.unique:
+		o.put("allOf", "[", ref, "]")
+	default:
+		o.b = []byte(ref[:len(ref)-1])
+	}
+	p.lengths(o, n)
+}
 
 // own puts what the type prints of itself.
 func (p *printer) own(o *jsonObject, n *node) {
@@ -211,11 +215,9 @@ func (p *printer) array(o *jsonObject, n *node) {
 		o.put("maxItems", strconv.Itoa(n.length))
 	}
 	p.lengths(o, n)
-	if n.unique {
-		o.put("uniqueItems", "true")
-	}
 }
 
+// lengths puts how many there may be, and whether twice.
 func (p *printer) lengths(o *jsonObject, n *node) {
 	low, high, _ := n.lengthKeys()
 	if n.minLen > 0 {
@@ -223,6 +225,9 @@ func (p *printer) lengths(o *jsonObject, n *node) {
 	}
 	if n.maxLen >= 0 {
 		o.put(high, strconv.Itoa(n.maxLen))
+	}
+	if n.unique {
+		o.put("uniqueItems", "true")
 	}
 }
 
@@ -299,6 +304,9 @@ func (p *printer) scalar(o *jsonObject, n *node) {
 			size := strconv.Itoa((n.length + 2) / 3 * 4)
 			o.put("minLength", size)
 			o.put("maxLength", size)
+			if n.length > 0 {
+				o.text("pattern", [...]string{"[^=]$", "==$", "[^=]=$"}[n.length%3])
+			}
 		}
 	case kindInt, kindFloat:
 		p.number(o, n)
@@ -344,7 +352,7 @@ func (p *printer) number(o *jsonObject, n *node) {
 		name string
 		b    *bound
 	}{{"minimum", n.min}, {"exclusiveMinimum", n.exMin}, {"maximum", n.max}, {"exclusiveMaximum", n.exMax}, {"multipleOf", n.multiple}} {
-		if k.b == nil || k.b.implied && n.bits == 64 && k.b.whole.abs != 0 {
+		if k.b == nil || k.b.implied && (n.bits == 64 && k.b.whole.abs != 0 || n.exMin != nil && k.b == n.min || n.exMax != nil && k.b == n.max) {
 			continue // a reader's numbers may not reach as far as these bounds
 		}
 		o.put(k.name, k.b.raw)

@@ -169,12 +169,15 @@ func (s *scanner) numberRules(n *node, num []byte, isWhole bool, raw []byte) {
 		s.failType(n, raw) // a decoder of integers takes neither 12.0 nor 1e2, and -0 only where there is a sign
 		return
 	}
-	w, _ := parseWhole(num)
-	if n.enum != nil && !n.hasWhole(w) {
+	w, over := parseWhole(num)
+	switch {
+	case n.enum != nil && (over || !n.hasWhole(w)):
 		s.failEnum(n, raw, nil)
-		return
+	case over:
+		n.floatRules(s, num, raw) // it breaks at least the bound of its Go type
+	default:
+		n.wholeRules(s, w, raw)
 	}
-	n.wholeRules(s, w, raw)
 }
 
 func (n *node) hasDecimal(d decimal) bool {

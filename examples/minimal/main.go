@@ -25,6 +25,7 @@ func onChatMessage(ctx context.Context, c *Conn, m ChatMessage) error {
 func onChatActivity(ctx context.Context, c *Conn, m ChatActivity) error {
 	return c.Send(ctx, m)
 }
+
 func newMux() *http.ServeMux {
 	chat := wsrouter.New[struct{}](&wsrouter.Options{Discriminator: "action"})
 	wsrouter.Receive(chat, onChatMessage, wsrouter.Sends(ChatMessage{}, ChatActivity{}))
@@ -36,6 +37,7 @@ func newMux() *http.ServeMux {
 	doc.Serve(mux, "/docs")     // the page, /openapi.json and /openapi.yaml
 	return mux
 }
+
 func main() {
 	log.Fatal(http.ListenAndServe("localhost:8080", newMux()))
 }

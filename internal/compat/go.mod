@@ -15,6 +15,7 @@ require (
 	github.com/wsrouter-go/wsrouter v0.0.0
 	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v4 v4.0.0
+	pgregory.net/rapid v1.3.0
 )
 
 require (

@@ -56,6 +56,8 @@ async function refused(s) {
   if (answer.status === 426 || answer.status >= 500) return false; // it would upgrade now
   wanted = false;
   state("refused", "Not connected");
+  enable();
+  empty("Choose a room to go on.");
   notice(`Room “${room}” was refused (${answer.status}): ${body.detail}`);
   return true;
 }
@@ -161,7 +163,7 @@ function fault(id, text) {
 function enable() {
   const open = socket?.readyState === WebSocket.OPEN;
   const member = joined || wanted;
-  $("join").hidden = member;
+  $("join").hidden = member || $("state").dataset.state === "refused";
   $("compose").hidden = !member;
   $("leave").hidden = !joined;
   $("join").querySelector("button").disabled = !open;
@@ -204,10 +206,15 @@ function showMembers(users) {
   }));
 }
 
+function empty(text) {
+  $("empty").hidden = !text;
+  $("empty").textContent = text;
+}
+
 function append(n) {
   const log = $("log");
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-  $("empty").hidden = true;
+  empty("");
   log.append(n);
   if (atEnd) log.scrollTop = log.scrollHeight;
   else $("newer").hidden = false;
@@ -250,13 +257,14 @@ function showTyping() {
 }
 
 function showRoom() {
+  state("connecting", "Connecting…");
   for (const b of roomButtons) {
     if (b.dataset.room === room) b.setAttribute("aria-current", "true");
     else b.removeAttribute("aria-current");
   }
   $("title").textContent = "Room " + room;
   $("log").replaceChildren();
-  $("empty").hidden = false;
+  empty("Nothing has been said here yet.\nOpen this page in a second tab to have company.");
   $("newer").hidden = true;
   shown.clear();
   last = null;
@@ -324,6 +332,10 @@ for (const b of roomButtons) {
     connect();
   };
 }
+
+window.addEventListener("online", () => {
+  if ($("state").dataset.state === "waiting") connect();
+});
 
 $("name").value = name;
 showRoom();

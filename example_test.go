@@ -1,0 +1,257 @@
+package wsrouter_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsrouter-go/wsrouter"
+)
+
+type Say struct {
+	_    struct{} `ws:"say" doc:"A text said in the chat."`
+	Text string   `json:"text" minLength:"1"`
+}
+type Said struct {
+	_    struct{} `ws:"said"`
+	Text string   `json:"text"`
+}
+type Conn = wsrouter.Conn[struct{}]
+
+func onSay(ctx context.Context, c *Conn, m Say) error {
+	return c.Send(ctx, Said{Text: m.Text + "!"})
+}
+
+// talk connects to h, sends each message and prints the answer to it.
+func talk(h http.Handler, messages ...string) {
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	ctx := context.Background()
+	ws, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(srv.URL, "http"), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer ws.CloseNow()
+	for _, m := range messages {
+		fmt.Println("→", m)
+		if err := ws.Write(ctx, websocket.MessageText, []byte(m)); err != nil {
+			fmt.Println(err)
+		}
+		_, answer, err := ws.Read(ctx)
+		if err != nil {
+			fmt.Println("←", websocket.CloseStatus(err))
+			return
+		}
+		fmt.Printf("← %s\n", answer)
+	}
+}
+
+// quiet keeps the log out of the output.
+var quiet = slog.New(slog.DiscardHandler)
+
+func Example() {
+	chat := wsrouter.New[struct{}](nil)
+	wsrouter.Receive(chat, onSay, wsrouter.Sends(Said{}))
+
+	talk(chat, `{"type":"say","text":"hi"}`, `{"type":"say","text":""}`)
+	// Output:
+	// → {"type":"say","text":"hi"}
+	// ← {"type":"said","text":"hi!"}
+	// → {"type":"say","text":""}
+	// ← {"type":"error","code":"validation_failed","detail":"1 issue","issues":[{"path":"/text","code":"minLength","message":"must have at least 1 character","params":{"minLength":1},"input":""}]}
+}
+
+func ExampleNew() {
+	chat := wsrouter.New[struct{}](&wsrouter.Options{Discriminator: "event", Payload: "data"})
+	wsrouter.Receive(chat, onSay, wsrouter.Sends(Said{}))
+
+	talk(chat, `{"event":"say","data":{"text":"hi"}}`)
+	// Output:
+	// → {"event":"say","data":{"text":"hi"}}
+	// ← {"event":"said","data":{"text":"hi!"}}
+}
+
+func ExampleReceive() {
+	chat := wsrouter.New[struct{}](nil)
+	wsrouter.Receive(chat, func(ctx context.Context, c *Conn, m Say) error {
+		if m.Text == "bye" {
+			return wsrouter.Close(1000, "see you")
+		}
+		return c.Send(ctx, Said{Text: m.Text})
+	}, wsrouter.Sends(Said{}), wsrouter.Summary("Say something"))
+
+	talk(chat, `{"type":"say","text":"hi"}`, `{"type":"say","text":"bye"}`)
+	// Output:
+	// → {"type":"say","text":"hi"}
+	// ← {"type":"said","text":"hi"}
+	// → {"type":"say","text":"bye"}
+	// ← StatusNormalClosure
+}
+
+func ExampleRespond() {
+	chat := wsrouter.New[struct{}](nil)
+	wsrouter.Respond(chat, func(_ context.Context, _ *Conn, q Say) (Said, error) {
+		return Said{Text: strings.ToUpper(q.Text)}, nil
+	})
+
+	talk(chat, `{"type":"say","id":"q1","text":"hi"}`)
+	// Output:
+	// → {"type":"say","id":"q1","text":"hi"}
+	// ← {"type":"said","id":"q1","text":"HI"}
+}
+
+func ExampleErrorf() {
+	chat := wsrouter.New[struct{}](nil)
+	wsrouter.Receive(chat, func(context.Context, *Conn, Say) error {
+		return wsrouter.Errorf("not_joined", "join before you speak")
+	})
+
+	talk(chat, `{"type":"say","text":"hi"}`)
+	// Output:
+	// → {"type":"say","text":"hi"}
+	// ← {"type":"error","code":"not_joined","detail":"join before you speak"}
+}
+
+// Member is a session: its tags are decoded from the upgrade request, and Resolve decides who may connect.
+type Member struct {
+	Room  string `path:"room" doc:"The room to enter."`
+	Level int    `query:"level" default:"1" minimum:"1"`
+}
+
+func (m *Member) Resolve(ctx context.Context, r *http.Request) error {
+	if m.Room != "lobby" {
+		return wsrouter.Reject(http.StatusNotFound, "no such room")
+	}
+	return nil
+}
+
+func ExampleReject() {
+	mux := http.NewServeMux()
+	mux.Handle("GET /ws/{room}", wsrouter.New[Member](&wsrouter.Options{Logger: quiet}))
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+
+	for _, path := range []string{"/ws/cellar", "/ws/lobby?level=0"} { // a plain GET learns the same as an upgrade
+		resp, err := http.Get(srv.URL + path)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		fmt.Printf("%d %s", resp.StatusCode, body)
+	}
+	// Output:
+	// 404 {"code":"not_found","detail":"no such room"}
+	// 400 {"code":"validation_failed","detail":"1 issue","issues":[{"path":"/query/level","code":"minimum","message":"must be at least 1","params":{"minimum":1},"input":0}]}
+}
+
+func ExampleRouter_OnConnect() {
+	chat := wsrouter.New[struct{}](nil)
+	chat.Sends(Said{})
+	chat.OnConnect(func(ctx context.Context, c *Conn) error { return c.Send(ctx, Said{Text: "welcome"}) })
+
+	talk(chat, `{"type":"say","text":"hi"}`)
+	// Output:
+	// → {"type":"say","text":"hi"}
+	// ← {"type":"said","text":"welcome"}
+}
+
+func ExampleRouter_OnFallback() {
+	chat := wsrouter.New[struct{}](nil)
+	chat.Sends(Said{})
+	chat.OnFallback(func(ctx context.Context, c *Conn, f wsrouter.Frame, err error) error {
+		return c.Send(ctx, Said{Text: "what? " + err.Error()})
+	})
+	wsrouter.Receive(chat, onSay, wsrouter.Sends(Said{}))
+
+	talk(chat, `{"type":"sey","text":"hi"}`)
+	// Output:
+	// → {"type":"sey","text":"hi"}
+	// ← {"type":"said","text":"what? unknown_type: /type unknown type \"sey\", did you mean \"say\"?"}
+}
+
+func ExampleRouter_Use() {
+	chat := wsrouter.New[struct{}](nil)
+	chat.Use(func(next wsrouter.Handler[struct{}]) wsrouter.Handler[struct{}] {
+		return func(ctx context.Context, c *Conn, in *wsrouter.Incoming) error {
+			start := time.Now()
+			err := next(ctx, c, in)
+			fmt.Println(in.Name, "took less than a minute:", time.Since(start) < time.Minute)
+			return err
+		}
+	})
+	wsrouter.Receive(chat, func(_ context.Context, c *Conn, m Say) error { return wsrouter.Close(1000, "") })
+
+	talk(chat, `{"type":"say","text":"hi"}`)
+	// Output:
+	// → {"type":"say","text":"hi"}
+	// say took less than a minute: true
+	// ← StatusNormalClosure
+}
+
+func ExampleRouter_Dispatch() {
+	chat := wsrouter.New[struct{}](nil)
+	wsrouter.Receive(chat, onSay, wsrouter.Sends(Said{}))
+	chat.Dispatch(func(ctx context.Context, c *Conn, routes *wsrouter.Routes[struct{}], f wsrouter.Frame) error {
+		if name, body, ok := strings.Cut(string(f.Data), " "); ok && !strings.HasPrefix(name, "{") {
+			return routes.Handle(ctx, c, name, []byte(body)) // a line protocol beside JSON
+		}
+		return routes.Default(ctx, c, f)
+	})
+
+	talk(chat, `say {"text":"a line"}`, `{"type":"say","text":"an object"}`)
+	// Output:
+	// → say {"text":"a line"}
+	// ← {"type":"said","text":"a line!"}
+	// → {"type":"say","text":"an object"}
+	// ← {"type":"said","text":"an object!"}
+}
+
+func ExampleRoom_Broadcast() {
+	chat := wsrouter.New[struct{}](nil)
+	wsrouter.Receive(chat, func(ctx context.Context, c *Conn, m Say) error {
+		lobby := chat.Room("lobby")
+		if err := lobby.Join(c); err != nil {
+			return err
+		}
+		return lobby.Broadcast(ctx, Said{Text: m.Text}) // wsrouter.Except(c) leaves the speaker out
+	}, wsrouter.Sends(Said{}))
+
+	talk(chat, `{"type":"say","text":"hi, all"}`)
+	// Output:
+	// → {"type":"say","text":"hi, all"}
+	// ← {"type":"said","text":"hi, all"}
+}
+
+func ExampleRouter_Describe() {
+	chat := wsrouter.New[struct{}](nil)
+	wsrouter.Receive(chat, onSay, wsrouter.Sends(Said{}))
+
+	for _, op := range chat.Describe().Receives {
+		fmt.Println(op.Handler, op.Message.Name, op.Message.Description, op.Sends[0].Name)
+	}
+	// Output:
+	// onSay say A text said in the chat. said
+}
+
+func ExampleRouter_Shutdown() {
+	chat := wsrouter.New[struct{}](nil)
+	srv := &http.Server{Handler: chat}
+
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	fmt.Println(srv.Shutdown(ctx))  // HTTP, which knows nothing of WebSockets
+	fmt.Println(chat.Shutdown(ctx)) // their handlers finish, then they close with 1001
+	// Output:
+	// <nil>
+	// <nil>
+}
