@@ -1232,7 +1232,8 @@ func newSeedChat() *wsrouter.Router[seedMember] {
 
 // TestSeed29: the seed's example, which never ran there: join, the list of users, messages to the others and to those who come later, leave.
 func TestSeed29(t *testing.T) {
-	mux, doc := mountAt(t, "/ws/{room_id}", newSeedChat())
+	chat := newSeedChat()
+	mux, doc := mountAt(t, "/ws/{room_id}", chat)
 
 	resp := wstest.Refused(t, mux, "/ws/2")
 	if body := refusalIn(t, resp); resp.StatusCode != http.StatusNotFound || body.Detail != "no such room" {
@@ -1257,6 +1258,7 @@ func TestSeed29(t *testing.T) {
 	expect(t, "message to the others", wstest.Expect[seedSaid](bob), seedSaid{User: seedUser{"Ada"}, Message: "good"})
 	bob.Close()
 	expect(t, "leave", wstest.Expect[seedLeft](ada).User.UserName, "Bob")
+	expect(t, "members that are left", len(slices.Collect(chat.Room("1").Members())), 1)
 
 	expect(t, "events", doc.op(t, "get", "/ws/{room_id}").Responses["101"].json().mapping(), map[string]string{
 		"server_users_list": "seedUsers", "server_user_leave": "seedLeft", "server_user_message": "seedSaid", "error": "Error",
