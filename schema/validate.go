@@ -165,7 +165,7 @@ func (s *scanner) numberRules(n *node, num []byte, isWhole bool, raw []byte) {
 		n.floatRules(s, num, raw)
 		return
 	}
-	if !isWhole || num[0] == '-' && n.min != nil && !n.min.whole.neg && string(num) == "-0" {
+	if !isWhole || !n.lo.whole.neg && string(num) == "-0" {
 		s.failType(n, raw) // a decoder of integers takes neither 12.0 nor 1e2, and -0 only where there is a sign
 		return
 	}
