@@ -744,6 +744,11 @@ func TestSeed21(t *testing.T) {
 			p.send(`{"type":"do","what":"flood"}`)
 			p.conn.Close()
 		}, 1006, "nobody"},
+		{"client vanishes while a handler waits", func(p *peer, _ *wsrouter.Router[none], _ *conn) {
+			p.send(`{"type":"do","what":"wait"}`)
+			synctest.Wait()
+			p.conn.Close()
+		}, 1006, "nobody"},
 		{"handler returns Close", func(p *peer, _ *wsrouter.Router[none], _ *conn) { p.send(`{"type":"do","what":"leave"}`) }, 4000, "server"},
 		{"handler panics", func(p *peer, _ *wsrouter.Router[none], _ *conn) { p.send(`{"type":"do","what":"panic"}`) }, 1011, "server"},
 		{"server closes", func(_ *peer, _ *wsrouter.Router[none], c *conn) { c.Close(4001, "that is all") }, 4001, "server"},
@@ -774,6 +779,9 @@ func TestSeed21(t *testing.T) {
 						return wsrouter.Close(4000, "goodbye")
 					case "panic":
 						panic("at the disco")
+					case "wait":
+						<-ctx.Done()
+						return ctx.Err()
 					}
 					for range 100 {
 						if err := c.Send(ctx, m); err != nil {
@@ -1224,7 +1232,8 @@ func newSeedChat() *wsrouter.Router[seedMember] {
 
 // TestSeed29: the seed's example, which never ran there: join, the list of users, messages to the others and to those who come later, leave.
 func TestSeed29(t *testing.T) {
-	mux, doc := mountAt(t, "/ws/{room_id}", newSeedChat())
+	chat := newSeedChat()
+	mux, doc := mountAt(t, "/ws/{room_id}", chat)
 
 	resp := wstest.Refused(t, mux, "/ws/2")
 	if body := refusalIn(t, resp); resp.StatusCode != http.StatusNotFound || body.Detail != "no such room" {
@@ -1249,6 +1258,7 @@ func TestSeed29(t *testing.T) {
 	expect(t, "message to the others", wstest.Expect[seedSaid](bob), seedSaid{User: seedUser{"Ada"}, Message: "good"})
 	bob.Close()
 	expect(t, "leave", wstest.Expect[seedLeft](ada).User.UserName, "Bob")
+	expect(t, "members that are left", len(slices.Collect(chat.Room("1").Members())), 1)
 
 	expect(t, "events", doc.op(t, "get", "/ws/{room_id}").Responses["101"].json().mapping(), map[string]string{
 		"server_users_list": "seedUsers", "server_user_leave": "seedLeft", "server_user_message": "seedSaid", "error": "Error",

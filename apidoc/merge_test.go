@@ -111,7 +111,7 @@ func TestMergeHostile(t *testing.T) {
 		ref := "*a" + itoa(i) + ","
 		bomb += "a" + itoa(i+1) + ": &a" + itoa(i+1) + " [" + strings.Repeat(ref, 10) + "]\n"
 	}
-	long := "openapi: 3.1.0\nbig: &big \"" + strings.Repeat("x", 1<<20) + "\"\nlist: [" + strings.Repeat("*big,", 100_000) + "]\n"
+	long := "openapi: 3.1.0\nbig: &big \"" + strings.Repeat("x", 1<<20) + "\"\nlist: [" + strings.Repeat("*big,", 10_000) + "]\n"
 	for name, c := range map[string]struct{ doc, want string }{
 		"alias bomb":         {bomb, "with aliases followed"},
 		"bytes by aliases":   {long, "with aliases followed"},
@@ -127,7 +127,6 @@ func TestMergeHostile(t *testing.T) {
 		"too large":          {`{"openapi":"` + strings.Repeat("x", 50<<20) + `"}`, "bytes are more than"},
 		"many JSON values":   {`{"a":[` + strings.Repeat("0,", 2<<20) + `0]}`, "values"},
 		"many YAML values":   {"a: [" + strings.Repeat("0,", 4<<20) + "0]", "indicators"},
-		"fewer YAML values":  {"a: [" + strings.Repeat("0,", 5<<18) + "0]", "values"},
 		"not a mapping":      {"[1,2]", "not an object"},
 		"a scalar":           {"hello", "not an object"},
 		"empty":              {"", "empty"},
@@ -135,7 +134,7 @@ func TestMergeHostile(t *testing.T) {
 		"NUL":                {"openapi: 3.1.0\x00", ""},
 		"NUL in JSON":        {"{\"openapi\":\"3.1.0\x00\"}", ""},
 		"invalid UTF-8":      {"{\"openapi\":\"3.1.0\xff\"}", ""},
-		"huge anchor":        {"openapi: &" + strings.Repeat("a", 15<<20) + " 3.1.0", ""},
+		"huge anchor":        {"openapi: &" + strings.Repeat("a", 1<<20) + " 3.1.0", ""},
 		"Swagger 2.0":        {`{"swagger":"2.0"}`, "swagger2openapi"},
 		"OpenAPI 4":          {`{"openapi":"4.0.0"}`, `openapi is "4.0.0"`},
 		"unquoted version":   {"openapi: 3.1\n", "openapi is 3.1, but must be a string"},
@@ -161,7 +160,7 @@ func TestMergeHostile(t *testing.T) {
 			if err != nil && len(err.Error()) > 1000 {
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
-			if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 10*time.Second || mb > 1500 {
+			if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 30*time.Second || mb > 300 {
 				t.Errorf("took %v and allocated %d MB", took, mb)
 			} else if testing.Verbose() {
 				t.Logf("%v, %d MB, %.120s", took, mb, err)

@@ -309,11 +309,11 @@ func (e *endpoint) facts() []pageFact {
 
 // refusals lists the answers to a handshake that fails.
 func (e *endpoint) refusals() []pageFact {
-	var list []pageFact
+	wrong := "the handshake is malformed"
 	if len(e.Params) > 0 {
-		list = append(list, pageFact{"400", "a parameter is wrong"})
+		wrong = "a parameter is wrong, or the handshake"
 	}
-	list = append(list, pageFact{"403", "the Origin is not allowed"}, pageFact{"426", "no WebSocket handshake"})
+	list := []pageFact{{"400", wrong}, {"403", "the Origin is not allowed"}, {"426", "no WebSocket handshake"}}
 	if e.Resolves {
 		list = append(list, pageFact{"other", "refused by the application"})
 	}
@@ -368,7 +368,7 @@ func (e *endpoint) javaScript(servers []string) string {
 		switch {
 		case p.In == "path":
 			path = strings.ReplaceAll(path, "{"+p.Name+"}", value)
-		case p.In == "query" && (p.Required || query == ""):
+		case p.In == "query" && p.Required:
 			query += map[bool]string{true: "?", false: "&"}[query == ""] + p.Name + "=" + value
 		}
 	}

@@ -155,7 +155,7 @@ func (s *scanner) plainNumber(n *node) bool {
 // numberRules checks num, which stands in the message as raw.
 func (s *scanner) numberRules(n *node, num []byte, isWhole bool, raw []byte) {
 	if n.kind == kindFloat {
-		if !s.finite(num, n.bits) {
+		if !s.finite(num, n.bits, raw) {
 			return
 		}
 		if n.enum != nil && !n.hasDecimal(parseDecimal(num)) {
@@ -243,7 +243,7 @@ func (s *scanner) string(n *node) bool {
 	if n.pattern != nil && !n.pattern.Match(val) {
 		s.fail("pattern", "must match "+n.pattern.text, map[string]any{"pattern": n.pattern.text}, raw)
 	}
-	if f := n.format; f != nil && f.check != nil && !f.check(val) {
+	if f := n.format; f != nil && f.check != nil && n.kind != kindDuration && !f.check(val) {
 		s.fail("format", "must be "+f.text, map[string]any{"format": f.name}, raw)
 	}
 	switch n.kind {

@@ -65,7 +65,8 @@ func run(t *testing.T, test func(testing.TB)) string {
 		}
 		time.Sleep(2 * time.Hour) // handlers that sleep wake up
 	})
-	return stack.ReplaceAllString(fake.log.String(), "(stack)\n")
+	log := stack.ReplaceAllString(fake.log.String(), "(stack)\n")
+	return strings.ReplaceAll(log, "unable to marshal", "cannot marshal") // json changes its mind from build to build
 }
 
 // stack is the trace of a panic.
@@ -256,6 +257,9 @@ func TestFailures(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { fmt.Fprintf(&got, "== %s\n%s\n", tt.name, run(t, tt.test)) })
 	}
+	if t.Failed() {
+		return
+	}
 	const golden = "testdata/failures.golden"
 	if *update {
 		if err := os.WriteFile(golden, got.Bytes(), 0o666); err != nil {
@@ -266,7 +270,10 @@ func TestFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("the failures read\n%s\nand not as in %s", got.Bytes(), golden)
+	was := strings.Split(string(want), "\n== ")
+	for i, is := range strings.Split(got.String(), "\n== ") {
+		if i >= len(was) || is != was[i] {
+			t.Errorf("not as in %s:\n%s", golden, is)
+		}
 	}
 }

@@ -16,6 +16,7 @@ type wire struct {
 	mu      sync.Mutex
 	changed sync.Cond // of what follows
 	out     []byte
+	muted   bool // our close frame is written, nothing may follow it
 	closed  bool
 }
 
@@ -34,9 +35,20 @@ func (w *wire) Write(p []byte) (int, error) {
 	if w.closed {
 		return 0, net.ErrClosed
 	}
-	w.out = append(w.out, p...)
-	w.changed.Signal()
+	if !w.muted {
+		w.out = append(w.out, p...)
+		w.changed.Signal()
+	}
 	return len(p), nil
+}
+
+// sayClose sends a close frame with 1000 and, unlike the client library's Close, leaves the reading to the reader:
+// messages that come before the answer are not lost.
+func (w *wire) sayClose() {
+	_, _ = w.Write([]byte{0x80 | 8, 0x80 | 2, 0, 0, 0, 0, 1000 >> 8, 1000 & 0xff}) // masked by zeros
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.muted = true
 }
 
 // Close ends reading at once, and the connection when what was written is through.

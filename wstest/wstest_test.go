@@ -256,3 +256,31 @@ func TestCleanup(t *testing.T) {
 		wstest.Dial(t, r, "/").Send(say{Text: "unread answer"})
 	})
 }
+
+// What came before the server's answer is still there.
+func TestCloseKeepsMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := wstest.Dial(t, newRouter(echo, nil), "/")
+		c.Send(say{Text: "one"})
+		c.Send(say{Text: "two"})
+		synctest.Wait()
+		c.Close()
+		for _, want := range []string{"one", "two"} {
+			if got := wstest.Expect[said](c); got.Text != want {
+				t.Errorf("got %q, want %q", got.Text, want)
+			}
+		}
+		c.ExpectClose(1000)
+	})
+}
+
+// Both ends may close at once, as soon as there is a connection.
+func TestCloseAtOnce(t *testing.T) {
+	r := newRouter(echo, nil)
+	r.OnConnect(func(ctx context.Context, c *conn) error { return wsrouter.Close(1000, "") })
+	for range 100 {
+		c := wstest.Dial(t, r, "/")
+		c.Close()
+		c.ExpectClose(1000)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -200,8 +201,13 @@ func (s *Socket) readFailed(err error) {
 	case errors.As(err, &closed):
 		s.peerClosed(int(closed.Code), closed.Reason)
 	case s.src.err != nil:
-		s.finish(End{Code: statusAbnormal, Err: lost("reading", s.src.err)})
+		if s.finish(End{Code: statusAbnormal, Err: lost("reading", s.src.err)}) {
+			close(s.said)
+		}
 	case s.isOver(): // ours, and the answer to our close frame makes no sense: it is an answer
+	case errors.Is(err, net.ErrClosed): // by the library, which waits 5 s for the rest of a control frame
+		s.fail(statusProtocol, errors.New("protocol error: a control frame did not come in one piece"))
+		s.drain()
 	default:
 		s.fail(statusProtocol, fmt.Errorf("protocol error: %w", err))
 		s.drain()
@@ -214,11 +220,13 @@ func (s *Socket) peerClosed(code int, reason string) {
 		s.fail(statusNotUTF8, errors.New("close reason is not valid UTF-8"))
 		return
 	}
-	if s.finish(End{Code: code, Reason: reason, Remote: true}) {
-		late := time.AfterFunc(s.cfg.CloseTimeout, s.drop)
-		defer late.Stop()
-		s.writeClose(code, "")
+	if !s.finish(End{Code: code, Reason: reason, Remote: true}) {
+		return
 	}
+	late := time.AfterFunc(s.cfg.CloseTimeout, s.drop)
+	defer late.Stop()
+	s.writeClose(code, "")
+	close(s.said)
 }
 
 // drain takes what a peer still sends after the frames stopped making sense: to close at once, with bytes unread,

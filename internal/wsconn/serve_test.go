@@ -329,21 +329,38 @@ func TestCloseWithinMessage(t *testing.T) {
 }
 
 func TestBothClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, conn := serve(t, config(), nil)
-		start := time.Now()
-		done := make(chan struct{})
-		go func() { s.Close(1001, ""); close(done) }()
-		synctest.Wait() // ours is on its way, not yet taken
-		send(t, conn, closeFrame(1000, "mine"))
-		<-done
-		if e := s.end(t); e != (wsconn.End{Code: 1001}) {
-			t.Errorf("end %+v", e)
-		}
-		if d := time.Since(start); d != 0 {
-			t.Errorf("the end took %v", d)
-		}
-	})
+	for name, seen := range map[string]string{
+		"theirs is seen first": "",
+		"a write is between":   "text slow",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, conn := serve(t, config(), nil)
+				start := time.Now()
+				if seen != "" {
+					go s.Write([]byte("slow"), false)
+					synctest.Wait()
+				}
+				done := make(chan struct{})
+				go func() { s.Close(1001, "ours"); close(done) }()
+				synctest.Wait() // ours is on its way, not yet taken
+				send(t, conn, closeFrame(1000, "mine"))
+				synctest.Wait()
+				r := bufio.NewReader(conn)
+				if seen != "" {
+					expectFrame(t, r, seen)
+				}
+				expectFrame(t, r, "close 1001 ours")
+				<-done
+				if e := s.end(t); e != (wsconn.End{Code: 1001, Reason: "ours"}) {
+					t.Errorf("end %+v", e)
+				}
+				if d := time.Since(start); d != 0 {
+					t.Errorf("the end took %v", d)
+				}
+			})
+		})
+	}
 }
 
 func TestEndBeforeServe(t *testing.T) {
@@ -487,6 +504,24 @@ func TestHeartbeatOfStalledReader(t *testing.T) {
 		}
 		if got := len(s.messages()); got != 100 {
 			t.Errorf("%d messages came through", got)
+		}
+	})
+}
+
+// The library gives a control frame 5 s; the connection must not hang on its rest.
+func TestSlowControlFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, conn := serve(t, config(), nil)
+		f := frame(fin|ping, "slow")
+		send(t, conn, f[:7])
+		time.Sleep(6 * time.Second)
+		go conn.Write([]byte(f[7:]))
+		r := bufio.NewReader(conn)
+		expectFrame(t, r, "pong slow")
+		expectFrame(t, r, "close 1002 protocol error: a control frame did not come in one piece")
+		conn.Close()
+		if e := s.end(t); e.Code != 1002 {
+			t.Errorf("end %+v", e)
 		}
 	})
 }

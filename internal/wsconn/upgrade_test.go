@@ -193,6 +193,73 @@ func TestTooBigOverTCP(t *testing.T) {
 	}
 }
 
+// A browser answers our close frame and waits for the end of the connection, also when it broke the protocol.
+func TestPeerWaitsForTheEnd(t *testing.T) {
+	for name, in := range map[string]string{"no UTF-8": frame(fin|text, "\xff"), "no protocol": frame(fin|rsv1|text, "")} {
+		t.Run(name, func(t *testing.T) {
+			c := config()
+			c.CloseTimeout = time.Hour
+			s, conn := overTCP(t, c, nil)()
+			send(t, conn, in)
+			r := bufio.NewReader(conn)
+			op, body, err := readFrame(r)
+			if op != closed || err != nil {
+				t.Fatalf("got %s %v", describe(op, body), err)
+			}
+			send(t, conn, frame(fin|closed, body))
+			if _, err := r.ReadByte(); err != io.EOF {
+				t.Errorf("got %v", err)
+			}
+			conn.Close()
+			s.end(t)
+		})
+	}
+}
+
+func TestTLS(t *testing.T) {
+	servers := make(chan *server, 1)
+	ts := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sock, err := wsconn.Upgrade(w, r, config())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		servers <- start(sock, echo)
+	}))
+	defer ts.Close()
+	dial := func() (*websocket.Conn, *server) {
+		c, _, err := websocket.Dial(t.Context(), ts.URL, &websocket.DialOptions{HTTPClient: ts.Client()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetReadLimit(-1)
+		t.Cleanup(func() { c.CloseNow() })
+		return c, <-servers
+	}
+	c, s := dial()
+	for _, n := range []int{1, 10_000, 60_000} {
+		want := strings.Repeat("a", n)
+		if err := c.Write(t.Context(), websocket.MessageText, []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := c.Read(t.Context()); err != nil || string(got) != want {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+	}
+	if err := c.Close(1000, ""); err != nil {
+		t.Error(err)
+	}
+	if e := s.end(t); e != (wsconn.End{Code: 1000, Remote: true}) {
+		t.Errorf("end %+v", e)
+	}
+	c, s = dial()
+	c.Write(t.Context(), websocket.MessageText, []byte("\xff"))
+	if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != 1007 {
+		t.Errorf("client saw %v", err)
+	}
+	s.end(t)
+}
+
 // Everything at once, for the race detector.
 func TestStress(t *testing.T) {
 	for range 30 {

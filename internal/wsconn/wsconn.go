@@ -53,6 +53,7 @@ type Socket struct {
 
 	over  chan struct{} // closed when the end is known
 	told  chan struct{} // closed when Ended has returned
+	said  chan struct{} // closed when our close frame has left, or there is none
 	gone  chan struct{} // closed when conn is
 	leave sync.Once     // guards gone
 	tasks sync.WaitGroup
@@ -82,6 +83,10 @@ func (s *Socket) Serve(h Handler) {
 	s.attach(h)
 	s.startHeartbeat()
 	s.read()
+	select { // a close frame of ours may still be on its way, though the peer has nothing more to say
+	case <-s.said:
+	case <-s.gone:
+	}
 	s.drop()
 
 	s.mu.Lock()
@@ -148,6 +153,7 @@ func (s *Socket) shut(e End) {
 	late := time.AfterFunc(s.cfg.CloseTimeout, s.drop)
 	defer late.Stop()
 	s.writeClose(e.Code, e.Reason)
+	close(s.said)
 	if half, ok := s.conn.(interface{ CloseWrite() error }); ok && e.Code == statusProtocol && e.Err != nil {
 		// Its close frame will not be told from the rest of what it sends; it shall know that it can go.
 		_ = half.CloseWrite()
