@@ -601,10 +601,13 @@ func TestSeed17(t *testing.T) {
 	wsrouter.Receive(second, nothing[scanner.Position], wsrouter.As("position"))
 	wsrouter.Receive(second, func(ctx context.Context, c *conn, m place) error { return c.Send(ctx, place{Name: "second"}) }, wsrouter.Sends(place{}))
 
+	third := wsrouter.New[none](&wsrouter.Options{Discriminator: "action"}) // the same type travels otherwise here
+	wsrouter.Receive(third, nothing[place])
 	mux := http.NewServeMux()
-	d := apidoc.New("Both", "1")
+	d := apidoc.New("All", "1")
 	d.Mount(mux, "/first", first)
 	d.Mount(mux, "/second", second)
+	d.Mount(mux, "/third", third)
 	doc := parseOpenAPI(t, d.OpenAPI())
 	for _, name := range []string{"first", "second"} {
 		c := wstest.Dial(t, mux, "/"+name)
@@ -614,10 +617,15 @@ func TestSeed17(t *testing.T) {
 	}
 	expect(t, "first", doc.body(t, "/first/(position)").refs(), []string{"token_Position"})
 	expect(t, "second", doc.body(t, "/second/(position)").refs(), []string{"scanner_Position"})
-	for _, name := range []string{"token_Position", "scanner_Position", "place"} {
-		if len(doc.Components.Schemas[name].Properties) == 0 {
-			t.Errorf("there is no schema %s", name)
+	for _, name := range []string{"token_Position", "scanner_Position"} {
+		if len(doc.Components.Schemas[name].Properties) != 5 {
+			t.Errorf("the schema %s is %+v", name, doc.Components.Schemas[name])
 		}
+	}
+	for path, member := range map[string]string{"/second/(place)": "type", "/third/(place)": "action"} {
+		s := doc.schema(t, doc.body(t, path))
+		expect(t, path+": "+member, s.Properties[member].Const, any("place"))
+		expect(t, path+": required", s.Required, []string{member, "name"})
 	}
 }
 
