@@ -154,6 +154,29 @@ func jsonv2Into(text string, v any) error {
 	return nil
 }
 
+// The envelope is no part of a value that keeps all members, wherever it stands.
+func TestEnvelopeIsTakenOut(t *testing.T) {
+	p := mustCompile(t, map[string]int{}, &schema.Options{Envelope: &schema.Envelope{Discriminator: "type", Name: "m", ID: "id"}})
+	for in, want := range map[string]string{
+		`{"type":"m"}`:                            `map[]`,
+		`{"type":"m","a":1}`:                      `map[a:1]`,
+		`{"a":1,"type":"m"}`:                      `map[a:1]`,
+		`{"a":1,"type":"m","b":2}`:                `map[a:1 b:2]`,
+		`{"type":"m","id":1,"a":1}`:               `map[a:1]`,
+		`{ "id" : "x" , "type" : "m" , "a" : 1 }`: `map[a:1]`,
+		`{"a":1,"id":1,"type":"m"}`:               `map[a:1]`,
+		`{"a":1,"id":1,"b":2,"type":"m","c":3}`:   `map[a:1 b:2 c:3]`,
+		`{"id":[{}],"a":1,"b":2,"type":"m"}`:      `map[a:1 b:2]`,
+		`{"id":1,"type":"m"}`:                     `map[]`,
+		`{"id":1,"a":1,"type":"m"}`:               `map[a:1]`,
+	} {
+		var v map[string]int
+		if issues := p.Decode([]byte(in), &v); issues != nil || fmt.Sprint(v) != want {
+			t.Errorf("%s: %v %v", in, v, issues)
+		}
+	}
+}
+
 func TestDefaultOfPayload(t *testing.T) {
 	type optional struct {
 		_ struct{} `ws:"o"`
@@ -354,6 +377,7 @@ func TestMember(t *testing.T) {
 		{`{"\u00e9":1}`, "é", `1`, true},
 		{`{"a":` + strings.Repeat("[", 70) + strings.Repeat("]", 70) + `,"type":1}`, "type", ``, false},
 		{`{"a":[{"b":[]},{}],"type":1}`, "type", `1`, true},
+		{`{"a long name":1,"type":2}`, "type", `2`, true},
 	} {
 		got, ok := schema.Member([]byte(c.data), c.name)
 		if string(got) != c.want || ok != c.ok {
