@@ -44,11 +44,17 @@ func (r *router) accept(w http.ResponseWriter, req *http.Request) {
 		r.refuse(w, req, &refusal{status: http.StatusServiceUnavailable, Code: "shutting_down", Detail: "the server is shutting down, try again"})
 		return
 	}
+	begun := false
+	defer func() { // also if Options.Context panics
+		if !begun {
+			r.live.remove(c)
+		}
+	}()
 	if err := r.upgrade(c, w, req); err != nil {
-		r.live.remove(c)
 		r.logger().Error("wsrouter: upgrade failed", "remote", req.RemoteAddr, "err", err)
 		return
 	}
+	begun = true
 	go c.serve()
 }
 
@@ -203,9 +209,8 @@ func checkHandshake(w http.ResponseWriter, req *http.Request) *refusal {
 	if !req.ProtoAtLeast(1, 1) {
 		return badHandshake("the protocol is %s, want HTTP/1.1", req.Proto)
 	}
-	if wrapper := withoutHijacker(w); wrapper != "" {
-		return internalRefusal(fmt.Errorf("the ResponseWriter %s has no Hijack and no Unwrap that leads to one", wrapper),
-			fmt.Sprintf("give %s a method Unwrap() http.ResponseWriter, or route around the middleware that made it", wrapper))
+	if _, err := wsconn.Hijacker(w); err != nil {
+		return internalRefusal(err, "give the middleware's ResponseWriter a method Unwrap() http.ResponseWriter, or route around it")
 	}
 	return nil
 }
@@ -247,20 +252,6 @@ func headerTokens(h http.Header, key string) []string {
 
 func offeredSubprotocols(req *http.Request) []string {
 	return headerTokens(req.Header, "Sec-WebSocket-Protocol")
-}
-
-// withoutHijacker names the innermost writer if none of w's can be hijacked.
-func withoutHijacker(w http.ResponseWriter) string {
-	for {
-		if _, ok := w.(http.Hijacker); ok {
-			return ""
-		}
-		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return fmt.Sprintf("%T", w)
-		}
-		w = inner.Unwrap()
-	}
 }
 
 // refuse answers and logs.

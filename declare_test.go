@@ -230,6 +230,12 @@ var declarations = []struct {
 		wsrouter.Receive(r, nothing[sameGreeting], wsrouter.As("b"))
 		r.Describe()
 	}},
+	{"sent under several names", func(r *wsrouter.Router[none]) {
+		r.Dispatch(func(context.Context, *conn, *wsrouter.Routes[none], wsrouter.Frame) error { return nil })
+		wsrouter.Receive(r, nothing[sameGreeting], wsrouter.As("a"))
+		wsrouter.Receive(r, nothing[sameGreeting], wsrouter.As("b"), wsrouter.Sends(sameGreeting{}))
+		r.Describe()
+	}},
 	{"Sends of nil", func(r *wsrouter.Router[none]) { wsrouter.Receive(r, onGreeting, wsrouter.Sends(nil)) }},
 	{"Sends of a bad type", func(r *wsrouter.Router[none]) { wsrouter.Receive(r, onGreeting, wsrouter.Sends(nearMiss{})) }},
 	{"answer of a bad type", func(r *wsrouter.Router[none]) {

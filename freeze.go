@@ -3,22 +3,21 @@ package wsrouter
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/wsrouter-go/wsrouter/schema"
 )
 
 // freezer remembers whether the declarations of a router are over.
 type freezer struct {
+	frozen atomic.Bool
 	mu     sync.Mutex
-	frozen bool
 	failed any // what the first freeze panicked with
 }
 
 // declaring panics if the router is frozen.
 func (r *router) declaring(call string) {
-	r.freezing.mu.Lock()
-	defer r.freezing.mu.Unlock()
-	if r.freezing.frozen {
+	if r.freezing.frozen.Load() {
 		panic(fmt.Sprintf("wsrouter: %s: the router is frozen: declare everything before the first request and the first use of a document", call))
 	}
 }
@@ -34,22 +33,18 @@ func (r *router) declaringOnce(call string, missing, set bool) {
 	}
 }
 
-// isFrozen reports whether there may be connections.
-func (r *router) isFrozen() bool {
-	r.freezing.mu.Lock()
-	defer r.freezing.mu.Unlock()
-	return r.freezing.frozen
-}
-
 // freeze ends the declarations and checks them as a whole. A mistake panics, now and whenever the router is used.
 func (r *router) freeze() {
 	f := &r.freezing
+	if f.frozen.Load() {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.failed != nil {
 		panic(f.failed)
 	}
-	if f.frozen {
+	if f.frozen.Load() {
 		return
 	}
 	defer func() {
@@ -58,7 +53,7 @@ func (r *router) freeze() {
 		}
 	}()
 	r.settle()
-	f.frozen = true
+	f.frozen.Store(true)
 }
 
 // settle does what can only be done when everything is declared.

@@ -41,6 +41,7 @@ type messages struct {
 	names   map[reflect.Type]string // Options.Names, then As
 	printID map[reflect.Type]bool   // questions and answers of Respond
 	handled map[reflect.Type]*message
+	several map[reflect.Type]bool // handled under several names, for a dispatcher
 
 	sent    map[reflect.Type]*message // settled by freeze
 	failure *message                  // the error reply, settled by freeze
@@ -53,6 +54,7 @@ func newMessages(o *Options) *messages {
 		names:   map[reflect.Type]string{},
 		printID: map[reflect.Type]bool{},
 		handled: map[reflect.Type]*message{},
+		several: map[reflect.Type]bool{},
 		sent:    map[reflect.Type]*message{},
 	}
 	for name, v := range o.Names {
@@ -114,6 +116,9 @@ func (m *messages) received(call string, t reflect.Type, as string, question boo
 	if as != "" {
 		m.names[t] = as
 	}
+	if other := m.handled[t]; other != nil && other.name() != msg.name() {
+		m.several[t] = true
+	}
 	m.handled[t] = msg
 	return msg
 }
@@ -143,6 +148,9 @@ func (m *messages) settle(decls []declaration) {
 	for _, d := range decls {
 		if m.sent[d.typ] != nil {
 			continue
+		}
+		if m.several[d.typ] {
+			panic(fmt.Sprintf("wsrouter: %s: %v is handled under several names, so that nobody knows under which to send it", d.call, d.typ))
 		}
 		msg := m.handled[d.typ]
 		if msg == nil {

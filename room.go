@@ -172,7 +172,7 @@ func (r *rooms) members(name string) []*conn {
 
 // broadcast queues msg for the members of a room.
 func (r *router) broadcast(ctx context.Context, name string, msg any, b *broadcast) error {
-	if !r.isFrozen() {
+	if !r.freezing.frozen.Load() {
 		return nil // nobody can have joined, and the name of the type is not settled
 	}
 	m, data, err := r.encode(msg, nil)

@@ -615,3 +615,15 @@ func resolving[S any](b *bytes.Buffer) http.Handler {
 		r.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), bufferKey{}, b)))
 	})
 }
+
+// TestContextPanics: a request that panics on its way leaves nothing that Shutdown would wait for.
+func TestContextPanics(t *testing.T) {
+	r := wsrouter.New[none](&wsrouter.Options{Context: func(*http.Request) context.Context { panic("ouch") }})
+	m := &writer{header: http.Header{}, answered: make(chan int, 1)}
+	if text := panicOf(func() { r.ServeHTTP(m, upgradeRequest("/")) }); text != "ouch" {
+		t.Errorf("panicked with %q", text)
+	}
+	if err := r.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

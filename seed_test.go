@@ -601,10 +601,13 @@ func TestSeed17(t *testing.T) {
 	wsrouter.Receive(second, nothing[scanner.Position], wsrouter.As("position"))
 	wsrouter.Receive(second, func(ctx context.Context, c *conn, m place) error { return c.Send(ctx, place{Name: "second"}) }, wsrouter.Sends(place{}))
 
+	third := wsrouter.New[none](&wsrouter.Options{Discriminator: "action"}) // the same type travels otherwise here
+	wsrouter.Receive(third, nothing[place])
 	mux := http.NewServeMux()
-	d := apidoc.New("Both", "1")
+	d := apidoc.New("All", "1")
 	d.Mount(mux, "/first", first)
 	d.Mount(mux, "/second", second)
+	d.Mount(mux, "/third", third)
 	doc := parseOpenAPI(t, d.OpenAPI())
 	for _, name := range []string{"first", "second"} {
 		c := wstest.Dial(t, mux, "/"+name)
@@ -614,10 +617,15 @@ func TestSeed17(t *testing.T) {
 	}
 	expect(t, "first", doc.body(t, "/first/(position)").refs(), []string{"token_Position"})
 	expect(t, "second", doc.body(t, "/second/(position)").refs(), []string{"scanner_Position"})
-	for _, name := range []string{"token_Position", "scanner_Position", "place"} {
-		if len(doc.Components.Schemas[name].Properties) == 0 {
-			t.Errorf("there is no schema %s", name)
+	for _, name := range []string{"token_Position", "scanner_Position"} {
+		if len(doc.Components.Schemas[name].Properties) != 5 {
+			t.Errorf("the schema %s is %+v", name, doc.Components.Schemas[name])
 		}
+	}
+	for path, member := range map[string]string{"/second/(place)": "type", "/third/(place)": "action"} {
+		s := doc.schema(t, doc.body(t, path))
+		expect(t, path+": "+member, s.Properties[member].Const, any("place"))
+		expect(t, path+": required", s.Required, []string{member, "name"})
 	}
 }
 
@@ -744,6 +752,11 @@ func TestSeed21(t *testing.T) {
 			p.send(`{"type":"do","what":"flood"}`)
 			p.conn.Close()
 		}, 1006, "nobody"},
+		{"client vanishes while a handler waits", func(p *peer, _ *wsrouter.Router[none], _ *conn) {
+			p.send(`{"type":"do","what":"wait"}`)
+			synctest.Wait()
+			p.conn.Close()
+		}, 1006, "nobody"},
 		{"handler returns Close", func(p *peer, _ *wsrouter.Router[none], _ *conn) { p.send(`{"type":"do","what":"leave"}`) }, 4000, "server"},
 		{"handler panics", func(p *peer, _ *wsrouter.Router[none], _ *conn) { p.send(`{"type":"do","what":"panic"}`) }, 1011, "server"},
 		{"server closes", func(_ *peer, _ *wsrouter.Router[none], c *conn) { c.Close(4001, "that is all") }, 4001, "server"},
@@ -774,6 +787,9 @@ func TestSeed21(t *testing.T) {
 						return wsrouter.Close(4000, "goodbye")
 					case "panic":
 						panic("at the disco")
+					case "wait":
+						<-ctx.Done()
+						return ctx.Err()
 					}
 					for range 100 {
 						if err := c.Send(ctx, m); err != nil {
@@ -1224,7 +1240,8 @@ func newSeedChat() *wsrouter.Router[seedMember] {
 
 // TestSeed29: the seed's example, which never ran there: join, the list of users, messages to the others and to those who come later, leave.
 func TestSeed29(t *testing.T) {
-	mux, doc := mountAt(t, "/ws/{room_id}", newSeedChat())
+	chat := newSeedChat()
+	mux, doc := mountAt(t, "/ws/{room_id}", chat)
 
 	resp := wstest.Refused(t, mux, "/ws/2")
 	if body := refusalIn(t, resp); resp.StatusCode != http.StatusNotFound || body.Detail != "no such room" {
@@ -1249,6 +1266,7 @@ func TestSeed29(t *testing.T) {
 	expect(t, "message to the others", wstest.Expect[seedSaid](bob), seedSaid{User: seedUser{"Ada"}, Message: "good"})
 	bob.Close()
 	expect(t, "leave", wstest.Expect[seedLeft](ada).User.UserName, "Bob")
+	expect(t, "members that are left", len(slices.Collect(chat.Room("1").Members())), 1)
 
 	expect(t, "events", doc.op(t, "get", "/ws/{room_id}").Responses["101"].json().mapping(), map[string]string{
 		"server_users_list": "seedUsers", "server_user_leave": "seedLeft", "server_user_message": "seedSaid", "error": "Error",

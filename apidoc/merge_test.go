@@ -111,7 +111,7 @@ func TestMergeHostile(t *testing.T) {
 		ref := "*a" + itoa(i) + ","
 		bomb += "a" + itoa(i+1) + ": &a" + itoa(i+1) + " [" + strings.Repeat(ref, 10) + "]\n"
 	}
-	long := "openapi: 3.1.0\nbig: &big \"" + strings.Repeat("x", 1<<20) + "\"\nlist: [" + strings.Repeat("*big,", 100_000) + "]\n"
+	long := "openapi: 3.1.0\nbig: &big \"" + strings.Repeat("x", 1<<20) + "\"\nlist: [" + strings.Repeat("*big,", 10_000) + "]\n"
 	for name, c := range map[string]struct{ doc, want string }{
 		"alias bomb":         {bomb, "with aliases followed"},
 		"bytes by aliases":   {long, "with aliases followed"},
@@ -127,7 +127,6 @@ func TestMergeHostile(t *testing.T) {
 		"too large":          {`{"openapi":"` + strings.Repeat("x", 50<<20) + `"}`, "bytes are more than"},
 		"many JSON values":   {`{"a":[` + strings.Repeat("0,", 2<<20) + `0]}`, "values"},
 		"many YAML values":   {"a: [" + strings.Repeat("0,", 4<<20) + "0]", "indicators"},
-		"fewer YAML values":  {"a: [" + strings.Repeat("0,", 5<<18) + "0]", "values"},
 		"not a mapping":      {"[1,2]", "not an object"},
 		"a scalar":           {"hello", "not an object"},
 		"empty":              {"", "empty"},
@@ -135,7 +134,7 @@ func TestMergeHostile(t *testing.T) {
 		"NUL":                {"openapi: 3.1.0\x00", ""},
 		"NUL in JSON":        {"{\"openapi\":\"3.1.0\x00\"}", ""},
 		"invalid UTF-8":      {"{\"openapi\":\"3.1.0\xff\"}", ""},
-		"huge anchor":        {"openapi: &" + strings.Repeat("a", 15<<20) + " 3.1.0", ""},
+		"huge anchor":        {"openapi: &" + strings.Repeat("a", 1<<20) + " 3.1.0", ""},
 		"Swagger 2.0":        {`{"swagger":"2.0"}`, "swagger2openapi"},
 		"OpenAPI 4":          {`{"openapi":"4.0.0"}`, `openapi is "4.0.0"`},
 		"unquoted version":   {"openapi: 3.1\n", "openapi is 3.1, but must be a string"},
@@ -145,6 +144,7 @@ func TestMergeHostile(t *testing.T) {
 		"schemas is a list":  {`{"openapi":"3.1.0","components":{"schemas":[]}}`, "components, schemas is not an object"},
 		"tags is a text":     {`{"openapi":"3.1.0","tags":"a"}`, "tags is not a list"},
 		"infinite number":    {"openapi: 3.1.0\na: .inf\n", "no number"},
+		"inherits a text":    {"openapi: 3.1.0\na: {<<: b}\n", "wants a mapping"},
 		"object as key":      {"openapi: 3.1.0\n? {a: b}\n: c\n", "name of a member"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,7 +161,7 @@ func TestMergeHostile(t *testing.T) {
 			if err != nil && len(err.Error()) > 1000 {
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
-			if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 10*time.Second || mb > 1500 {
+			if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 30*time.Second || mb > 300 {
 				t.Errorf("took %v and allocated %d MB", took, mb)
 			} else if testing.Verbose() {
 				t.Logf("%v, %d MB, %.120s", took, mb, err)
@@ -197,13 +197,15 @@ func TestMergeTwiceAndLate(t *testing.T) {
 
 func TestMergeYAMLNumbers(t *testing.T) {
 	doc := apidoc.New("", "")
-	err := doc.Merge([]byte("openapi: 3.1.0\nx-n: [0x1F, +5, .5, 1.50, 0o17, 1e3]\nx-s: [on, yes, 2026-01-02, ~, 12:30:00]\n"))
+	err := doc.Merge([]byte("openapi: 3.1.0\nx-n: [0x1F, +5, .5, 1.50, 0o17, 1e3]\nx-s: [on, yes, 2026-01-02, ~, 12:30:00]\n" +
+		"x-a: &a {k: 1, l: &l 2}\nx-b: &b {l: 3, m: *l}\nx-c: {<<: [*a, *b], k: 0}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got bytes.Buffer
 	json.Compact(&got, doc.OpenAPI())
-	want := `{"openapi":"3.1.0","x-n":[31,5,0.5,1.50,15,1e3],"x-s":["on","yes","2026-01-02",null,"12:30:00"]}`
+	want := `{"openapi":"3.1.0","x-n":[31,5,0.5,1.50,15,1e3],"x-s":["on","yes","2026-01-02",null,"12:30:00"],` +
+		`"x-a":{"k":1,"l":2},"x-b":{"l":3,"m":2},"x-c":{"k":0,"l":2,"m":2}}`
 	if got.String() != want {
 		t.Errorf("got  %s\nwant %s", got.String(), want)
 	}

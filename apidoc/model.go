@@ -54,10 +54,10 @@ type message struct {
 	component *component
 }
 
-// title is the name of the message for people.
+// title is the name of the message for people. A frame without JSON is called after a Go type unless it was given a name.
 func (m *message) title() string {
 	switch {
-	case m.Name != "":
+	case m.Name != "" && (m.Frame == "" || identifier(m.Name) == m.Name && m.Name != m.GoType):
 		return m.Name
 	case m.component != nil:
 		return m.component.name
@@ -321,7 +321,7 @@ func (r *registry) addRefusal() *schemaNode {
 		`"code":{"type":"string","description":"For programs."},`+
 		`"detail":{"type":"string","description":"For people."},`+
 		`"issues":{"type":"array","description":"What is wrong with the parameters.","items":`+issues+`}},`+
-		`"examples":[{"code":"forbidden","detail":"origin https://other.example is not allowed"}]}`))
+		`"examples":[{"code":"origin_not_allowed","detail":"the origin https://other.example is not allowed"}]}`))
 	if err != nil {
 		panic(err)
 	}

@@ -143,8 +143,8 @@ func (e *endpoint) about(mode Mode) string {
 	}
 	for _, p := range e.parameters {
 		if p.In == "subprotocol" {
-			text += " A subprotocol that begins with `" + p.Name + "` carries a value"
-			text += strings.TrimSuffix(": "+p.Description, ": ") + "."
+			text += " A subprotocol that begins with `" + p.Name + "` carries a value" + strings.TrimSuffix(": "+p.Description, ": ")
+			text = strings.TrimSuffix(text, ".") + "."
 		}
 	}
 	return paragraphs(e.Description, text)
@@ -177,24 +177,38 @@ func (w *writer) handshake(e *endpoint) *object {
 	if sends := e.atAnyTime(); len(sends) > 0 {
 		open.set("description", "The WebSocket is open. The server may send these messages at any time.")
 	}
-	if len(e.Subprotocols) > 0 {
-		open.set("headers", newObject("Sec-WebSocket-Protocol", newObject(
-			"description", "The chosen subprotocol, absent if the client offered none of them.",
-			"schema", newObject("type", "string", "enum", texts(e.Subprotocols)))))
+	if header := e.protocolHeader(); header != nil {
+		open.set("headers", newObject("Sec-WebSocket-Protocol", header))
 	}
 	if content := w.content(e, e.atAnyTime()); content != nil {
 		open.set("content", content)
 	}
 	responses := newObject("101", open)
 	if len(e.Params) > 0 {
-		responses.set("400", w.refused("A parameter is wrong; issues say which and why."))
+		responses.set("400", w.refused("A parameter is wrong, issues say which and why, or the handshake is malformed."))
+	} else {
+		responses.set("400", w.refused("The handshake is malformed."))
 	}
 	responses.set("403", w.refused("The Origin of the page is not allowed."))
 	responses.set("426", w.refused("The request is no WebSocket handshake."))
 	if e.Resolves {
-		return responses.set("default", w.refused("Refused by the application."))
+		return responses.set("default", w.refused("Refused by the application, or the server cannot take it now."))
 	}
-	return responses.set("default", w.refused("The server failed."))
+	return responses.set("default", w.refused("The server cannot take it now."))
+}
+
+// protocolHeader describes the header of the 101, nil if there is none. A subprotocol that carries a value may be agreed
+// on too, which no list can hold.
+func (e *endpoint) protocolHeader() *object {
+	valued := slices.ContainsFunc(e.parameters, func(p *parameter) bool { return p.In == "subprotocol" })
+	if len(e.Subprotocols) == 0 && !valued {
+		return nil
+	}
+	schema := newObject("type", "string")
+	if !valued {
+		schema.set("enum", texts(e.Subprotocols))
+	}
+	return newObject("description", "The chosen subprotocol, absent if the client offered none of them.", "schema", schema)
 }
 
 func (w *writer) refused(description string) *object {

@@ -104,7 +104,6 @@ type (
 type pageBuilder struct {
 	anchors map[*component]string
 	taken   map[string]bool
-	here    map[*component]string // messages that the client of the current endpoint receives
 }
 
 // anchorMessages gives messages the place where they are described first.
@@ -309,11 +308,11 @@ func (e *endpoint) facts() []pageFact {
 
 // refusals lists the answers to a handshake that fails.
 func (e *endpoint) refusals() []pageFact {
-	var list []pageFact
+	wrong := "the handshake is malformed"
 	if len(e.Params) > 0 {
-		list = append(list, pageFact{"400", "a parameter is wrong"})
+		wrong = "a parameter is wrong, or the handshake"
 	}
-	list = append(list, pageFact{"403", "the Origin is not allowed"}, pageFact{"426", "no WebSocket handshake"})
+	list := []pageFact{{"400", wrong}, {"403", "the Origin is not allowed"}, {"426", "no WebSocket handshake"}}
 	if e.Resolves {
 		list = append(list, pageFact{"other", "refused by the application"})
 	}
@@ -358,9 +357,15 @@ func duration(ms int64) string {
 // javaScript is the line that opens the connection.
 func (e *endpoint) javaScript(servers []string) string {
 	base := "wss://HOST"
-	if len(servers) > 0 && strings.Contains(servers[0], "://") {
-		base = strings.TrimSuffix(servers[0], "/")
-		base = strings.Replace(base, "http", "ws", 1)
+	if len(servers) > 0 {
+		server := strings.TrimSuffix(servers[0], "/")
+		if rest, ok := strings.CutPrefix(server, "http"); ok {
+			base = "ws" + rest
+		} else if strings.HasPrefix(server, "ws") {
+			base = server
+		} else if strings.HasPrefix(server, "/") {
+			base += server
+		}
 	}
 	path, query := e.path, ""
 	for _, p := range e.parameters {
@@ -368,7 +373,7 @@ func (e *endpoint) javaScript(servers []string) string {
 		switch {
 		case p.In == "path":
 			path = strings.ReplaceAll(path, "{"+p.Name+"}", value)
-		case p.In == "query" && (p.Required || query == ""):
+		case p.In == "query" && p.Required:
 			query += map[bool]string{true: "?", false: "&"}[query == ""] + p.Name + "=" + value
 		}
 	}

@@ -158,7 +158,10 @@ func rules(s *object) []string {
 	if s.has("pattern") {
 		list = append(list, "/"+s.text("pattern")+"/")
 	}
-	if format := s.text("format"); format != "" && s.text("type") != "string" {
+	switch format := s.text("format"); {
+	case s.text("type") == "string": // arrayOf says it
+	case format == "int64", format == "double", format == "float", format == "":
+	default:
 		list = append(list, format)
 	}
 	if s.get("uniqueItems") == true {
@@ -169,7 +172,7 @@ func rules(s *object) []string {
 	}
 	if items, ok := s.get("items").(*object); ok {
 		for _, r := range rules(items) {
-			list = append(list, "each "+r)
+			list = append(list, "each "+strings.TrimPrefix(r, "each "))
 		}
 	}
 	return list

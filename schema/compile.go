@@ -61,7 +61,7 @@ func (c *compiler) node(t reflect.Type) (*node, error) {
 
 func (c *compiler) shape(t reflect.Type) (*shape, error) {
 	if s, ok := c.shapes[t]; ok {
-		s.recursive = s.recursive || c.open[t]
+		s.recursive = s.recursive || c.open[t] && t.Name() != ""
 		return s, nil
 	}
 	s := &shape{typ: t, length: -1, title: t.Name()}
@@ -272,9 +272,7 @@ func (c *compiler) structure(s *shape, t reflect.Type) error {
 	if err != nil {
 		return err
 	}
-	if t.NumField() > 0 && len(list) == 0 && fallback == nil {
-		c.hollow = true
-	}
+	c.hollow = c.hollow || isHollow(t)
 	for i := range list {
 		f, err := c.field(&list[i])
 		if err != nil {
@@ -289,15 +287,25 @@ func (c *compiler) structure(s *shape, t reflect.Type) error {
 	if s.closed {
 		return at(fallback.where(), fmt.Errorf("keeps unknown members, which additionalProperties:\"false\" refuses"))
 	}
-	if fallback.Type == typeValue {
-		s.elem, err = c.node(typeRaw)
-	} else {
-		s.elem, err = c.node(fallback.Type.Elem())
-	}
-	if err != nil {
+	if s.elem, err = c.fallback(fallback); err != nil {
 		return at(fallback.where(), err)
 	}
 	return nil
+}
+
+// fallback compiles what the members may be that a struct keeps in an embedded map.
+func (c *compiler) fallback(m *member) (*node, error) {
+	if m.Type == typeValue {
+		return c.node(typeRaw)
+	}
+	f, err := c.field(m)
+	if err != nil {
+		return nil, err
+	}
+	if f.def != nil || f.example != nil || f.node.nullable || f.node.minLen > 0 || f.node.maxLen >= 0 {
+		return nil, errors.New("of the keywords only those about values have an effect on an embedded map")
+	}
+	return f.node.elem, nil
 }
 
 // field compiles one field with its tags.

@@ -84,15 +84,23 @@ func typeString(t reflect.Type) string {
 
 // store decodes what s walked over into v.
 func (p *Plan) store(s *scanner, v any) []Issue {
-	reflect.ValueOf(v).Elem().SetZero()
 	body, prefix := p.value(s)
-	if body == nil || p.bodiless {
+	if err := p.unmarshal(body, v); err != nil {
+		return []Issue{undecodable(err, prefix)}
+	}
+	return nil
+}
+
+func (p *Plan) unmarshal(body []byte, v any) error {
+	reflect.ValueOf(v).Elem().SetZero()
+	if body == nil {
 		return nil
 	}
-	err := jsonv2.Unmarshal(body, v, p.decoders...)
-	if err == nil {
-		return nil
-	}
+	return jsonv2.Unmarshal(body, v, p.decoders...)
+}
+
+// undecodable is the issue for an error of json/v2 or of a type's own decoder, whose text is not for the peer.
+func undecodable(err error, prefix string) Issue {
 	issue := Issue{Code: "invalid", Message: "is not valid", Path: prefix}
 	var semantic *jsonv2.SemanticError
 	var syntactic *jsontext.SyntacticError
@@ -104,11 +112,11 @@ func (p *Plan) store(s *scanner, v any) []Issue {
 		}
 	case errors.As(err, &syntactic):
 		issue.Path += string(syntactic.JSONPointer)
-		if errors.Is(err, jsontext.ErrDuplicateName) {
+		if errors.Is(err, jsontext.ErrDuplicateName) { // two names of one key, as a map's key type reads them
 			issue.Code, issue.Message = "duplicate", "is given more than once"
 		}
 	}
-	return []Issue{issue}
+	return issue
 }
 
 var errType = errors.New("wrong type")
@@ -126,12 +134,17 @@ func (p *Plan) value(s *scanner) (body []byte, prefix string) {
 	return e.apply(s.data, e.from, e.to, e.list[e.first:e.last]), prefix
 }
 
+type validator interface{ Validate() error }
+
 // hook calls the Validate method of the message type.
 func (p *Plan) hook(v any) []Issue {
 	if !p.validates {
 		return nil
 	}
-	err := v.(interface{ Validate() error }).Validate()
+	if p.typ.Kind() == reflect.Pointer {
+		v = reflect.ValueOf(v).Elem().Interface()
+	}
+	err := v.(validator).Validate()
 	if err == nil {
 		return nil
 	}
@@ -156,7 +169,7 @@ func (p *Plan) codec(c *compiler) {
 		p.encoders = append(p.encoders, jsonv2.WithMarshalers(jsonv2.JoinMarshalers(enc...)))
 		p.decoders = append(p.decoders, jsonv2.WithUnmarshalers(jsonv2.JoinUnmarshalers(dec...)))
 	}
-	p.validates = reflect.PointerTo(p.typ).Implements(reflect.TypeFor[interface{ Validate() error }]())
+	p.validates = has(p.typ, reflect.TypeFor[validator]())
 }
 
 // decodeDuration reads both forms of a duration: the plan has checked that it is the right one.
@@ -183,15 +196,13 @@ func decodeDuration(dec *jsontext.Decoder, d *time.Duration) error {
 	return dec.SkipValue()
 }
 
-// isHollow reports whether t is a struct of which json/v2 finds nothing to write, and refuses it for that: a
-// message that is only a name.
+// isHollow reports whether t has blank fields and no other, a message that is only a name: json/v2 refuses to write it.
 func isHollow(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct || t.NumField() == 0 || ownCodec(t) {
 		return false
 	}
 	for i := range t.NumField() {
-		f := t.Field(i)
-		if _, tagged := f.Tag.Lookup("json"); tagged || f.IsExported() || f.Anonymous {
+		if f := t.Field(i); f.Name != "_" || f.Tag.Get("json") != "" {
 			return false
 		}
 	}
@@ -208,6 +219,9 @@ func encodeHollow(enc *jsontext.Encoder, v any) error {
 func decodeHollow(dec *jsontext.Decoder, v any) error {
 	if t := reflect.TypeOf(v); t == nil || t.Kind() != reflect.Pointer || !isHollow(t.Elem()) {
 		return errors.ErrUnsupported
+	}
+	if k := dec.PeekKind(); k != '{' && k != 'n' {
+		return errType
 	}
 	return dec.SkipValue()
 }

@@ -69,12 +69,11 @@ func scanDuration(b []byte, part func(unit byte, whole, frac []byte) bool) (part
 // parseDuration reads the ISO 8601 durations that a time.Duration can hold: no years and no months, whose length
 // varies, at most 292 years in all, digits beyond the nanosecond dropped.
 func parseDuration(b []byte) (d time.Duration, ok bool) {
-	units := map[byte]time.Duration{'W': 7 * 24 * time.Hour, 'D': 24 * time.Hour, 'h': time.Hour, 'm': time.Minute, 's': time.Second}
 	var sum uint64
 	_, ok = scanDuration(b, func(unit byte, text, frac []byte) bool {
-		size, known := units[unit]
+		size := unitSize(unit)
 		n, over := parseWhole(text)
-		if !known || over {
+		if size == 0 || over {
 			return false
 		}
 		hi, lo := bits.Mul64(n.abs, uint64(size))
@@ -86,6 +85,23 @@ func parseDuration(b []byte) (d time.Duration, ok bool) {
 		return hi == 0 && carry == 0 && sum <= 1<<63-1 && lo <= 1<<63-1
 	})
 	return time.Duration(sum), ok
+}
+
+// unitSize is 0 for years and months.
+func unitSize(unit byte) time.Duration {
+	switch unit {
+	case 'W':
+		return 7 * 24 * time.Hour
+	case 'D':
+		return 24 * time.Hour
+	case 'h':
+		return time.Hour
+	case 'm':
+		return time.Minute
+	case 's':
+		return time.Second
+	}
+	return 0
 }
 
 // appendDuration writes d, which is not negative, in hours, minutes and seconds.

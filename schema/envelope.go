@@ -101,7 +101,7 @@ func (p *Plan) flat(o *Options) (err error) {
 		}
 		f := nameField(e, p.values)
 		if adopted != nil {
-			p.adopted = adopted
+			p.adopted, f.adopted = adopted, true
 			f.doc, f.deprecated, f.index, f.goName = adopted.doc, adopted.deprecated, adopted.index, adopted.goName
 		}
 		s.add(f)

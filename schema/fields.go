@@ -28,7 +28,15 @@ func (m *member) where() string {
 	if m.owner == nil {
 		return m.Name
 	}
-	return m.owner.String() + "." + m.Name
+	return label(m.owner) + "." + m.Name
+}
+
+// label names a type for errors; one without a name can be long.
+func label(t reflect.Type) string {
+	if t.Kind() == reflect.Struct && t.Name() == "" {
+		return "struct"
+	}
+	return t.String()
 }
 
 // A placeError says where in the Go types a declaration cannot be honoured.
@@ -88,6 +96,9 @@ func members(t reflect.Type) (list []member, fallback *member, err error) {
 				list = append(list, m)
 				continue
 			}
+			if err := embeddable(sf); err != nil {
+				return nil, nil, at(m.where(), err)
+			}
 			into, pointer := sf.Type, false
 			if into.Kind() == reflect.Pointer && into.Name() == "" {
 				into, pointer = into.Elem(), true
@@ -109,11 +120,29 @@ func members(t reflect.Type) (list []member, fallback *member, err error) {
 				seen[into] = true
 			}
 		}
-		if empty && level.typ != t {
-			return nil, nil, at(level.typ.String(), fmt.Errorf("is embedded in %s but has no JSON field; give its blank field the tag json:\"-\"", t))
+		switch {
+		case !empty || level.typ == t && isHollow(t):
+		case level.typ == t:
+			return nil, nil, at(label(t), errors.New("has no exported field, nothing of it would travel"))
+		default:
+			return nil, nil, at(label(level.typ), fmt.Errorf("is embedded in %s but has no JSON field; give its blank field the tag json:\"-\"", label(t)))
 		}
 	}
 	return dominant(list), fallback, nil
+}
+
+// embeddable refuses keywords that could have no effect: those on an embedded struct.
+func embeddable(f reflect.StructField) error {
+	t, err := parseTags(f.Tag)
+	if err != nil || f.Type.Kind() == reflect.Map {
+		return err
+	}
+	for _, key := range t.keys {
+		if key != "json" && key != "doc" && slices.Contains(keywords, key) {
+			return fmt.Errorf("%s has no effect on an embedded struct, put it on a field", key)
+		}
+	}
+	return nil
 }
 
 // dominant keeps one field of each name, or none, and sorts them as they are written.
@@ -164,6 +193,9 @@ func (m *member) options() (embed, ignored bool, err error) {
 	m.name, m.named = m.Name, name != ""
 	if m.named {
 		m.name = name
+	}
+	if strings.HasSuffix(tag, ",") {
+		return false, false, fmt.Errorf("json:%q ends in a comma", tag)
 	}
 	embed = m.Anonymous && !m.named
 	for rest != "" {

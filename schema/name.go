@@ -20,7 +20,7 @@ func (c *compiler) blank(s *shape, t reflect.Type) error {
 			err = c.blankTags(s, tags)
 		}
 		if err != nil {
-			return at(t.String()+"._", err)
+			return at(label(t)+"._", err)
 		}
 	}
 	return nil
@@ -83,7 +83,7 @@ func (s *shape) latest() error {
 		return nil
 	}
 	if _, ok := s.byName[key]; !ok {
-		return at(s.typ.String()+"._", fmt.Errorf("ws: %s has no member %q to keep the latest of", s.typ, key))
+		return at(label(s.typ)+"._", fmt.Errorf("ws: %s has no member %q to keep the latest of", label(s.typ), key))
 	}
 	return nil
 }

@@ -2,7 +2,7 @@ package schema
 
 // suggest returns the nearest of n names to one that is unknown, "" if none is near. A message gets only so many.
 func (s *scanner) suggest(name string, n int, at func(int) string) (best string) {
-	if s.nhint >= maxListed || len(s.issues) >= maxIssues || len(name) > maxDepth {
+	if s.nhint >= maxListed || len(s.issues) >= maxIssues || len(name) >= maxDistance {
 		return ""
 	}
 	s.nhint++
@@ -15,13 +15,19 @@ func (s *scanner) suggest(name string, n int, at func(int) string) (best string)
 	return best
 }
 
+const maxDistance = 64 // bytes of a name for which a suggestion is looked for
+
 // distance counts the edits (insert, delete, change, swap of neighbours) from a to b, limit if there are as many
 // or more.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit
 	}
-	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	if len(b) >= maxDistance {
+		return limit
+	}
+	var rows [3][maxDistance]int
+	prev2, prev, cur := rows[0][:len(b)+1], rows[1][:len(b)+1], rows[2][:len(b)+1]
 	for j := range prev {
 		prev[j] = j
 	}

@@ -93,6 +93,7 @@ type field struct {
 	goName     string // Type.Field, for errors
 	node       *node
 	role       role
+	adopted    bool // the discriminator is a field of the Go type
 	required   bool
 	def        json.RawMessage // nil: none
 	doc        string

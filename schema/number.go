@@ -239,18 +239,18 @@ func mulMod(a, b, m uint64) uint64 {
 	return r
 }
 
-// number64 is what raw means as a float of that size, infinite if it does not fit.
-func number64(raw []byte, bits int) float64 {
-	f, _ := strconv.ParseFloat(string(raw), bits)
+// parseFloat is what num means as a float of that size, infinite if it does not fit.
+func parseFloat(num []byte, bits int) float64 {
+	f, _ := strconv.ParseFloat(string(num), bits)
 	return f
 }
 
-// finite fails a number that a float of that size cannot hold.
-func (s *scanner) finite(raw []byte, bits int) bool {
-	if len(raw) < 38 && bytes.IndexByte(raw, 'e') < 0 && bytes.IndexByte(raw, 'E') < 0 {
+// finite fails a number that a float of that size cannot hold; raw is how it stands in the message.
+func (s *scanner) finite(num []byte, bits int, raw []byte) bool {
+	if len(num) < 38 && bytes.IndexByte(num, 'e') < 0 && bytes.IndexByte(num, 'E') < 0 {
 		return true
 	}
-	f := number64(raw, bits)
+	f := parseFloat(num, bits)
 	if !math.IsInf(f, 0) {
 		return true
 	}

@@ -116,7 +116,7 @@ func (s *scanner) object(n *node) bool {
 				return false
 			}
 			count++
-			if i >= 0 && n.elem != nil && n.envelope && n.fields[i].role != roleField {
+			if i >= 0 && n.elem != nil && n.fields[i].added() {
 				s.edits.cut(&cut, s)
 				count--
 			} else {
@@ -155,6 +155,11 @@ func (o *shape) find(name []byte, next int) int {
 		return i
 	}
 	return -1
+}
+
+// added reports whether the member is the library's own and no part of the value.
+func (f *field) added() bool {
+	return (f.role == roleName || f.role == roleID) && !f.adopted
 }
 
 // field checks the value of a known member.

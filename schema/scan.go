@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"strconv"
 	"sync"
@@ -40,6 +41,10 @@ func newScanner(data []byte) *scanner {
 	s.data, s.pos, s.depth, s.base, s.bad, s.issues, s.nhint = data, 0, 0, "", "", nil, 0
 	s.names.reset()
 	s.edits.reset()
+	if len(data) > math.MaxInt32 { // steps could not name its bytes
+		s.data = nil
+		s.syntax(0, "message of more than 2 GiB")
+	}
 	return s
 }
 
@@ -351,7 +356,7 @@ func (s *scanner) skip(finite bool) bool {
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		raw, _, ok := s.number()
 		if ok && finite {
-			s.finite(raw, 64)
+			s.finite(raw, 64, raw)
 		}
 		return ok
 	}

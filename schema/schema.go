@@ -67,7 +67,7 @@ func Compile(t reflect.Type, o *Options) (*Plan, error) {
 	}
 	p, err := compile(t, o)
 	if err != nil {
-		return nil, at(t.String(), err)
+		return nil, at(label(t), err)
 	}
 	return p, nil
 }
@@ -109,21 +109,34 @@ func (p *Plan) document(c *compiler, f *field) (err error) {
 	if issues := p.Validate(p.example); issues != nil {
 		return fmt.Errorf("the example %s breaks the rules: %s; add an example tag", p.example, explain(issues[0]))
 	}
-	if !c.oneWay {
-		s := newScanner(p.example)
-		s.edits.on = true
-		p.scan(s)
-		issues := p.store(s, reflect.New(p.typ).Interface())
-		s.release()
-		if issues != nil {
-			return fmt.Errorf("the example %s cannot be decoded: %s; add an example tag", p.example, explain(issues[0]))
-		}
+	if err := p.tryCodec(c); err != nil {
+		return fmt.Errorf("the example %s cannot be %w; add an example tag", p.example, err)
 	}
 	example := p.example
 	if f != nil {
 		example = nil // a field prints only an example that it was given
 	}
 	p.schema = p.root.print(f, example)
+	return nil
+}
+
+// tryCodec decodes and encodes the example: what json/v2 refuses about a type shows at registration.
+func (p *Plan) tryCodec(c *compiler) error {
+	if c.oneWay {
+		return nil
+	}
+	s := newScanner(p.example)
+	defer s.release()
+	s.edits.on = true
+	p.scan(s)
+	body, _ := p.value(s)
+	v := reflect.New(p.typ)
+	if err := p.unmarshal(body, v.Interface()); err != nil {
+		return fmt.Errorf("decoded: %w", err)
+	}
+	if _, err := p.Append(nil, v.Elem().Interface(), nil); err != nil {
+		return fmt.Errorf("encoded: %w", err)
+	}
 	return nil
 }
 
@@ -148,7 +161,6 @@ func (p *Plan) build(f *field) (json.RawMessage, error) {
 		body = json.RawMessage("{}")
 	}
 	if p.adopted != nil {
-		p.names = p.names[:len(p.names):len(p.names)]
 		dst := p.head(nil, p.names[0], id)
 		return p.appendMembers(dst, body, id != nil), nil
 	}

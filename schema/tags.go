@@ -17,20 +17,20 @@ var keywords = []string{
 }
 
 // foreign are keys of other libraries that look like one of ours or are often beside them.
-var foreign = map[string]bool{
-	"yaml": true, "xml": true, "toml": true, "db": true, "bson": true, "gorm": true, "sql": true, "bun": true, "pg": true,
-	"form": true, "uri": true, "url": true, "path": true, "query": true, "header": true, "cookie": true, "param": true,
-	"subprotocol": true, "schema": true, "mapstructure": true, "protobuf": true, "msgpack": true, "cbor": true, "avro": true,
-	"validate": true, "binding": true, "swaggertype": true, "swaggerignore": true, "extensions": true, "env": true,
-	"envconfig": true, "flag": true, "ini": true, "csv": true, "hcl": true, "dynamodbav": true, "datastore": true,
-	"firestore": true, "redis": true, "faker": true, "fake": true, "copier": true, "inject": true, "log": true,
-	"doc": true, "docs": true, "title": true, "readOnly": true, "writeOnly": true, "hidden": true, "dependentRequired": true,
-	"contentType": true, "encoding": true, "timeFormat": true, "patternDescription": true, "example": true, "examples": true,
-	"description": true, "name": true, "default": true, "enums": true, "rule": true, "rules": true, "mod": true,
-	"conform": true, "long": true, "short": true, "help": true, "usage": true, "kong": true, "arg": true, "cli": true,
-	"format": true, "test": true, "diff": true, "hash": true, "graphql": true, "jsonapi": true, "jsonschema": true,
-	"oneof": true, "oneOf": true, "parquet": true, "xorm": true, "orm": true, "source": true, "target": true,
-	"min": true, "max": true, "json5": true, "jsonb": true, "bsontype": true, "ch": true, "cql": true, "es": true, "doX": true,
+var foreign = map[string]bool{}
+
+func init() {
+	for key := range strings.FieldsSeq(`
+		yaml xml toml ini csv hcl bson msgpack protobuf cbor avro parquet jsonapi jsonschema graphql json5 jsonb
+		db sql bun pg orm gorm xorm ch cql es redis datastore firestore dynamodbav
+		form uri url path query header cookie param params subprotocol schema mapstructure source
+		validate binding valid rule rules mod conform swaggertype swaggerignore extensions
+		env envconfig flag kong arg cli long short help usage default-env
+		title description readOnly writeOnly hidden dependentRequired contentType encoding timeFormat
+		patternDescription examples enums min max oneof oneOf name docs
+		faker fake copier inject log test diff hash`) {
+		foreign[key] = true
+	}
 }
 
 // tags are the keys and values of one struct tag.
@@ -74,7 +74,8 @@ func parseTags(tag reflect.StructTag) (*tags, error) {
 	return t, t.foreignRules()
 }
 
-// misspelt returns the keyword within two edits of key, "" if key is one itself or somebody else's.
+// misspelt returns the keyword that key is a slip of, "" if it is one itself or somebody else's: within two edits, of
+// a short keyword one, since two turn it into any other word.
 func misspelt(key string) (near string) {
 	best := 3
 	for _, k := range keywords {
@@ -83,9 +84,15 @@ func misspelt(key string) (near string) {
 		}
 		limit := best
 		if len(k) < 6 {
-			limit = min(best, 2) // two edits turn a short word into any other
+			limit = min(best, 2)
 		}
-		if d := distance(strings.ToLower(key), strings.ToLower(k), limit); d < limit && len(k) > 2 {
+		if len(k) < 4 {
+			limit = 1
+		}
+		if len(k) < 6 && key[0]|0x20 != k[0]|0x20 && len(k) != len(key) {
+			continue
+		}
+		if d := distance(strings.ToLower(key), strings.ToLower(k), limit); d < limit {
 			near, best = k, d
 		}
 	}

@@ -70,8 +70,15 @@ func literal(n *node, text string) (json.RawMessage, error) {
 	case kindArray:
 		return listLiteral(n, text)
 	case kindInt, kindFloat:
+		if _, ok := isNumber([]byte(text)); !ok {
+			return nil, fmt.Errorf("%q is not a number", text)
+		}
 		if n.quoted {
 			return appendString(nil, text), nil
+		}
+	case kindBool:
+		if text != "true" && text != "false" {
+			return nil, fmt.Errorf("%q is neither true nor false", text)
 		}
 	}
 	raw, err := compact([]byte(text))
@@ -113,7 +120,7 @@ func (c *compiler) samples(f *field, t *tags) (err error) {
 		c.checks = append(c.checks, func() (err error) {
 			f.def, err = filled(f.node, f.def)
 			if err != nil {
-				return at(f.goName, fmt.Errorf("default %s breaks the field's own rules: %w", text, err))
+				return at(f.goName, fmt.Errorf("default %q breaks the field's own rules: %w", text, err))
 			}
 			return nil
 		})
@@ -124,7 +131,7 @@ func (c *compiler) samples(f *field, t *tags) (err error) {
 		}
 		c.checks = append(c.checks, func() error {
 			if issues := f.node.check(f.example); issues != nil {
-				return at(f.goName, fmt.Errorf("example %s breaks the field's own rules: %s", text, explain(issues[0])))
+				return at(f.goName, fmt.Errorf("example %q breaks the field's own rules: %s", text, explain(issues[0])))
 			}
 			return nil
 		})

@@ -1,6 +1,7 @@
 package wstest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -140,8 +141,8 @@ func (c *Client) state() string {
 	if c.end == nil {
 		s = "the connection is open, " + s
 	}
-	if c.last != "" {
-		s += "; the last one sent to the server was\n" + c.last
+	if c.last != nil {
+		s += "; the last one sent to the server was\n" + show(c.last)
 	}
 	return s
 }
@@ -162,7 +163,7 @@ func (c *Client) codecFor(call, instead string) testhook.Codec {
 func (c *Client) write(call string, data []byte) {
 	c.t.Helper()
 	c.mu.Lock()
-	c.last = show(data)
+	c.last = bytes.Clone(data)
 	kind := websocket.MessageText
 	if c.codec != nil && c.codec.Binary() {
 		kind = websocket.MessageBinary

@@ -17,6 +17,8 @@ const (
 	maxLine  = 100  // bytes of JSON that is left on one line
 	maxBytes = 2000 // of a frame in a failure
 	maxLines = 40
+
+	maxLevels = 20 // of JSON that is indented
 )
 
 // show returns data for a failure's text: JSON as it came if it is short, indented if it is long.
@@ -27,10 +29,25 @@ func show(data []byte) string {
 	if !utf8.Valid(data) {
 		return cut(fmt.Sprintf("\t%q", data))
 	}
-	if v := jsontext.Value(data).Clone(); len(data) > maxLine && v.Indent() == nil {
+	if v := jsontext.Value(data).Clone(); len(data) > maxLine && depth(data) <= maxLevels && v.Indent() == nil {
 		data = v
 	}
 	return cut("\t" + strings.ReplaceAll(strings.TrimRight(string(data), "\n"), "\n", "\n\t"))
+}
+
+// depth is an upper bound of how deep data is nested: indented, deep JSON is nothing but white space.
+func depth(data []byte) int {
+	deepest, n := 0, 0
+	for _, c := range data {
+		switch c {
+		case '{', '[':
+			n++
+			deepest = max(deepest, n)
+		case '}', ']':
+			n--
+		}
+	}
+	return deepest
 }
 
 // cut shortens s to what one likes to read, at the end of a character.

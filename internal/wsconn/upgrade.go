@@ -17,7 +17,7 @@ const readBuffer = 1024
 // Upgrade answers r with a 101 and takes over its connection; neither w nor r is kept.
 // The caller has checked the handshake. If Upgrade fails it has written nothing, or nothing can be written any more.
 func Upgrade(w http.ResponseWriter, r *http.Request, c Config) (*Socket, error) {
-	hj, err := hijacker(w)
+	hj, err := Hijacker(w)
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +53,8 @@ func Upgrade(w http.ResponseWriter, r *http.Request, c Config) (*Socket, error) 
 	return s, nil
 }
 
-// hijacker finds what can give its connection away, under the writers of middlewares.
-func hijacker(w http.ResponseWriter) (http.Hijacker, error) {
+// Hijacker finds what can give its connection away, under the writers of middlewares.
+func Hijacker(w http.ResponseWriter) (http.Hijacker, error) {
 	for rw := w; ; {
 		switch t := rw.(type) {
 		case http.Hijacker:
