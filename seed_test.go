@@ -954,7 +954,7 @@ func TestSeed24(t *testing.T) {
 			{`{"type":"hello","name":"Eve"}`, `hello Eve`},
 			{`/numbers [1,2,3]`, `3 numbers`},
 			{`call`, `37.5 degrees`},
-			{`names`, `{"type":"list","names":["hello","string","[]uint8","celsius","numbers"]}`},
+			{`names`, `{"type":"list","names":["hello","text","binary","celsius","numbers"]}`},
 			{`/hello {"name":1}`, `"code":"validation_failed"`},
 			{`/helo {"name":"Ada"}`, `"did_you_mean":"hello"`},
 			{`{"type":"helo","name":"Eve"}`, `"did_you_mean":"hello"`},
@@ -984,8 +984,8 @@ func TestSeed24(t *testing.T) {
 	}
 	expect(t, "bodies", types, map[string]string{
 		"(hello)":   "application/json object",
-		"(string)":  "text/plain string",
-		"([]uint8)": "application/octet-stream <nil>",
+		"(text)":    "text/plain string",
+		"(binary)":  "application/octet-stream <nil>",
 		"(celsius)": "application/json number",
 		"(numbers)": "application/json array",
 	})
