@@ -1206,7 +1206,7 @@ func newSeedChat() *wsrouter.Router[seedMember] {
 		users []seedUser
 		past  = []seedSaid{}
 	)
-	r := wsrouter.New[seedMember](&wsrouter.Options{Discriminator: "action"})
+	r := wsrouter.New[seedMember](&wsrouter.Options{Discriminator: "action", Logger: (&recorder{}).logger()})
 	room := r.Room("1")
 	r.Sends(seedUsers{}, seedLeft{}, seedSaid{})
 	wsrouter.Receive(r, func(ctx context.Context, c *member, m seedJoin) error {
@@ -1239,7 +1239,9 @@ func newSeedChat() *wsrouter.Router[seedMember] {
 }
 
 // TestSeed29: the seed's example, which never ran there: join, the list of users, messages to the others and to those who come later, leave.
-func TestSeed29(t *testing.T) {
+func TestSeed29(t *testing.T) { synctest.Test(t, testSeedChat) }
+
+func testSeedChat(t *testing.T) {
 	chat := newSeedChat()
 	mux, doc := mountAt(t, "/ws/{room_id}", chat)
 
@@ -1252,6 +1254,7 @@ func TestSeed29(t *testing.T) {
 	expect(t, "past of an empty room", string(ada.Next().Data), `{"action":"server_pending_messages","messages":[]}`)
 	expect(t, "users", string(ada.Next().Data), `{"action":"server_users_list","users":[{"user_name":"Ada"}]}`)
 	ada.Send(seedSay{Message: "anybody here?"})
+	synctest.Wait() // nobody answers it
 
 	bob := wstest.Dial(t, mux, "/ws/1")
 	bob.Send(seedJoin{seedUser: seedUser{"Bob"}})
