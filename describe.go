@@ -2,7 +2,6 @@ package wsrouter
 
 import (
 	"encoding/json"
-	"reflect"
 	"slices"
 )
 
@@ -130,7 +129,7 @@ func (r *router) describeSent(decls []declaration) []Message {
 
 // describe writes a message down.
 func (m *message) describe() Message {
-	d := Message{Name: m.name(), Names: slices.Clone(m.literals()), GoType: goType(m.typ), Frame: m.frame}
+	d := Message{Name: m.name(), Names: slices.Clone(m.literals()), GoType: m.goType(), Frame: m.frame}
 	switch {
 	case m.frame == "text":
 		d.Schema = json.RawMessage(`{"type":"string"}`)
@@ -145,10 +144,10 @@ func (m *message) describe() Message {
 	return d
 }
 
-// goType is the name that documents know t by.
-func goType(t reflect.Type) string {
-	if t.PkgPath() == "" {
-		return t.String()
+// goType is the name that documents know m's type by: that of the message if the type is of no package.
+func (m *message) goType() string {
+	if m.typ.PkgPath() == "" {
+		return m.name()
 	}
-	return t.PkgPath() + "." + t.Name()
+	return m.typ.PkgPath() + "." + m.typ.Name()
 }

@@ -29,6 +29,9 @@ func (m *message) literals() []string {
 
 // name is m's first name on the wire, or the name of its type.
 func (m *message) name() string {
+	if m.frame != "" {
+		return m.frame
+	}
 	if m.plan != nil && m.plan.Name() != "" {
 		return m.plan.Name()
 	}

@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// Serve routes the page at path and the documents beside it: Serve(mux, "/api/docs") answers GET and HEAD of
-// /api/docs, /api/openapi.json and /api/openapi.yaml. A path that ends in a slash holds them below it: "/docs/"
-// has /docs/openapi.json. No other path is routed; /docs/ is not found where /docs is served.
+// Serve routes the page at path and the documents beside it: Serve(mux, "/api/docs") answers GET of /api/docs,
+// /api/openapi.json and /api/openapi.yaml, and HEAD where mux takes it for GET as http.ServeMux does. A path that ends
+// in a slash holds them below it: "/docs/" has /docs/openapi.json. No other path is routed; /docs/ is not found where
+// /docs is served.
 //
 // Every URL in what is served is relative, so that it works behind a proxy that strips a prefix. Answers have a strong
 // ETag, are compressed for clients that accept gzip, and forbid to be framed or sniffed. The query ?ws=pseudo,

@@ -26,7 +26,8 @@ func (p *Plan) scan(s *scanner) {
 }
 
 // Decode validates data and stores it in v, a pointer to the plan's type, in place of what v held. v keeps nothing of data.
-// If there are issues, v is not touched, unless they come from a decoder or a Validate method of the type.
+// If there are issues, v is not touched, unless they come from a decoder or a Validate method of the type. Decode
+// panics if v is anything else, and with whatever a decoder of the type panics.
 func (p *Plan) Decode(data []byte, v any) []Issue {
 	p.pointer(v)
 	s := newScanner(data)

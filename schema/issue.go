@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -50,9 +51,17 @@ func (s *scanner) pointer(tail string) string {
 			b = strconv.AppendInt(b, int64(st.start), 10)
 			continue
 		}
-		b = append(b, escapePointer(unescapeName(s.data[st.start:st.end]))...)
+		b = appendToken(b, s.data[st.start:st.end])
 	}
 	return string(append(b, tail...))
+}
+
+// appendToken appends a member name, still escaped as JSON, as a token of a JSON Pointer.
+func appendToken(b, raw []byte) []byte {
+	if bytes.IndexByte(raw, '\\') < 0 && bytes.IndexByte(raw, '~') < 0 && bytes.IndexByte(raw, '/') < 0 {
+		return append(b, raw...)
+	}
+	return append(b, escapePointer(unescapeName(raw))...)
 }
 
 func escapePointer(name string) string {

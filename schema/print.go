@@ -235,14 +235,14 @@ func (p *printer) object(o *jsonObject, n *node) {
 	o.put("type", n.printedType())
 	o.text("title", n.title)
 	o.text("description", n.doc)
-	if n.shape.custom != nil && n.printed != nil {
+	if n.printed != nil { // the envelope's members stand beside what the type prints of itself
 		o.put("allOf", "[", string(n.printed), "]")
 	}
 	if len(n.fields) > 0 {
 		var props jsonObject
 		var required []string
 		for _, f := range n.fields {
-			if f.hidden && !n.refusesID() {
+			if f.hidden && !n.refusesID() || n.printed != nil && f.role == roleField {
 				continue
 			}
 			props.put(f.name, p.value(f.node, f))
@@ -275,7 +275,7 @@ func (p *printer) members(o *jsonObject, n *node) {
 	switch {
 	case n.closed:
 		o.put("additionalProperties", "false")
-	case n.elem == nil || n.shape.custom != nil:
+	case n.elem == nil || n.shape.custom != nil || n.printed != nil:
 	default:
 		if elem := p.value(n.elem, nil); elem != "{}" {
 			o.put("additionalProperties", elem)

@@ -198,5 +198,6 @@ func (p *Plan) Schema() json.RawMessage { return append(json.RawMessage(nil), p.
 // Example is a valid value, with its envelope.
 func (p *Plan) Example() json.RawMessage { return append(json.RawMessage(nil), p.example...) }
 
-// A Printer replaces the printed schema of its type; it does not validate.
+// A Printer replaces the printed schema of its type; it does not validate. The schema must hold for itself, without
+// references. Where the type is a message without a payload member, it stands under allOf beside the discriminator.
 type Printer interface{ Schema() json.RawMessage }

@@ -11,7 +11,6 @@ import (
 type heartbeat struct {
 	timer    *time.Timer
 	awaiting bool // a pong; else it is time for a ping
-	stalls   int  // of the reader, when the wait for the pong began
 	stopped  bool
 }
 
@@ -37,7 +36,7 @@ func (s *Socket) awaitPong() {
 	if s.beat.stopped {
 		return
 	}
-	s.beat.awaiting, s.beat.stalls = true, s.stalls
+	s.beat.awaiting = true
 	s.beat.timer.Reset(s.cfg.PongTimeout)
 }
 
@@ -68,8 +67,7 @@ func (s *Socket) beatDue() bool {
 	case s.received.Load():
 		b.awaiting = false
 		b.timer.Reset(max(s.pause()-s.cfg.PongTimeout, 0))
-	case s.stalled || s.stalls != b.stalls:
-		b.stalls = s.stalls
+	case s.stalled:
 		b.timer.Reset(s.cfg.PongTimeout)
 	default:
 		s.mu.Unlock()

@@ -66,7 +66,6 @@ type Socket struct {
 	queued  int       // what they count for
 	busy    bool      // a worker runs
 	stalled bool      // the reader waits for the worker
-	stalls  int       // how often it has
 
 	beat     heartbeat
 	received atomic.Bool // something, since the last ping
