@@ -15,7 +15,7 @@ BROWSER := internal/compat/browser
 MODULES := $(sort $(patsubst ./%,%,$(patsubst %/,%,$(dir $(shell find . -name go.mod -not -path '*/node_modules/*' -not -path '*/testdata/*')))))
 TESTED  := $(filter-out $(BROWSER),$(MODULES))
 
-# Run by version, so that it stands in nobody's module graph.
+# Installed by version, so that it stands in nobody's module graph.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help test fmt vet staticcheck unit fuzz bench browser lint-docs golden
@@ -28,11 +28,16 @@ test: fmt vet staticcheck unit ## everything that needs no browser and no node
 fmt: ## fail on files that gofmt would change
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "gofmt -w these:"; echo "$$out"; exit 1; }
 
+# -race here too: packages built for vet and staticcheck are then those that the tests need, and nothing is built twice.
 vet: ## go vet in every module
-	@rc=0; for m in $(MODULES); do echo "vet $$m"; (cd $$m && $(GO) vet ./...) || rc=1; done; exit $$rc
+	@rc=0; for m in $(MODULES); do echo "vet $$m"; (cd $$m && $(GO) vet -race ./...) || rc=1; done; exit $$rc
 
-staticcheck: ## staticcheck in every module
-	@rc=0; for m in $(MODULES); do echo "staticcheck $$m"; (cd $$m && $(GO) run $(STATICCHECK) ./...) || rc=1; done; exit $$rc
+staticcheck: bin/staticcheck ## staticcheck in every module
+	@rc=0; for m in $(MODULES); do echo "staticcheck $$m"; (cd $$m && GOFLAGS="$$GOFLAGS -race" $(CURDIR)/bin/staticcheck ./...) || rc=1; done; exit $$rc
+
+bin/staticcheck: Makefile # which names the version
+	GOBIN=$(CURDIR)/bin $(GO) install $(STATICCHECK)
+	@touch $@
 
 unit: ## every test of every module, but the browser's
 	@rc=0; for m in $(TESTED); do echo "test $$m"; (cd $$m && $(GO) test -race -shuffle=on -timeout 8m ./...) || rc=1; done; exit $$rc
