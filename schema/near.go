@@ -2,7 +2,7 @@ package schema
 
 // suggest returns the nearest of n names to one that is unknown, "" if none is near. A message gets only so many.
 func (s *scanner) suggest(name string, n int, at func(int) string) (best string) {
-	if s.nhint >= maxListed || len(s.issues) >= maxIssues || len(name) > maxDepth {
+	if s.nhint >= maxListed || s.full() || len(name) > maxDepth {
 		return ""
 	}
 	s.nhint++
