@@ -9,8 +9,8 @@ import (
 	"github.com/wsrouter-go/wsrouter"
 )
 
-// TestReportOnlyBeyondTheLastIssue: what no decoder may read is refused, also behind so many issues that it is not among them. The
-// walk had ended there, and an empty message was handled in place of the one that came.
+// TestReportOnlyBeyondTheLastIssue: what no decoder may read is refused, also behind so many issues that it is not among them:
+// there depth had no limit.
 func TestReportOnlyBeyondTheLastIssue(t *testing.T) {
 	type list struct {
 		_     none     `ws:"list"`

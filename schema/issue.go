@@ -11,8 +11,8 @@ const (
 	maxDepth  = 64
 	maxIssues = 100
 	maxPaths  = 16 << 10 // bytes of all paths; the issue that goes beyond is the last
-	maxInput  = 200 // bytes of an echoed value
-	maxListed = 10  // values named in a message, suggestions made
+	maxInput  = 200      // bytes of an echoed value
+	maxListed = 10       // values named in a message, suggestions made
 )
 
 // An Issue is one fault in a message. It is meant for whoever sent the message.
