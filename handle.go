@@ -80,6 +80,9 @@ func (r *router) handle(call string, reg registration) {
 	}
 	rt.sends = r.declare(call+": Sends", h.sends)
 	if rt.responds {
+		if t := rt.sends[0].typ; r.opts.Payload == "" && !isObject(t) {
+			panic(fmt.Sprintf("wsrouter: %s: the answer %v is no JSON object, so that it has no place for the correlation id", call, t))
+		}
 		r.messages.printID[rt.sends[0].typ] = true
 	}
 	r.refuseTwins(call, rt)
