@@ -89,7 +89,7 @@ func TestRawBytesBelongToTheHandler(t *testing.T) {
 		return c.SendText(ctx, fmt.Sprintf("%q", kept))
 	}, wsrouter.Sends(""))
 	r.Dispatch(func(ctx context.Context, c *wsrouter.Conn[none], routes *wsrouter.Routes[none], f wsrouter.Frame) error {
-		return routes.Handle(ctx, c, "[]uint8", f.Data)
+		return routes.Handle(ctx, c, "binary", f.Data)
 	})
 	c := wstest.Dial(t, r, "/")
 	for _, text := range []string{"one", "two", "ten"} {

@@ -32,6 +32,8 @@ func (*guardOf[T]) Resolve(context.Context, *http.Request) error {
 // ownWord embeds a guard by pointer and speaks for itself.
 type ownWord struct{ *guard }
 
+var _ = ownWord{}.guard // only that it is embedded matters
+
 func (*ownWord) Resolve(context.Context, *http.Request) error { return wsrouter.Reject(403, "mine") }
 
 // TestEmbeddedResolve: a Resolve is called or stops the program, wherever it is embedded. It was skipped behind a pointer or an
