@@ -31,7 +31,14 @@ func (c *conn) connect() {
 	defer c.leave()
 	defer c.recoverPanic()
 	c.phase = "OnConnect"
+	returned := false
+	defer func() {
+		if !returned { // it panicked, or called runtime.Goexit, as a test does that fails in it
+			c.close(1011, "internal error")
+		}
+	}()
 	err := c.router.onConnect(c.ctx, c)
+	returned = true
 	var failure *Error
 	switch {
 	case err == nil:
@@ -39,8 +46,8 @@ func (c *conn) connect() {
 	case errors.As(err, &failure):
 		c.answer(failure, nil)
 		c.close(1008, shorten(failure.Code))
-	case over(c.ctx, err):
-	default:
+	case over(c.ctx, err) && c.isOver():
+	default: // also ErrClosed of another connection: this one has not been let in
 		c.logger().Error("wsrouter: OnConnect failed", "err", err)
 		c.close(1011, "internal error")
 	}
@@ -271,14 +278,18 @@ func (c *conn) recoverPanic() {
 // Ended takes note of the end, as soon as it is seen: it implements wsconn.Handler.
 func (c *conn) Ended(end wsconn.End) {
 	c.mu.Lock()
-	c.ended = true
-	c.info = CloseInfo(end)
-	idle := !c.busy
+	c.closing = true
 	c.mu.Unlock()
 
 	c.cancel(ErrClosed)
 	c.outbox.end()
 	c.router.rooms.leaveAll(c)
+
+	c.mu.Lock() // only now: a handler that returns meanwhile would run OnDisconnect before c has left its rooms
+	c.ended = true
+	c.info = CloseInfo(end)
+	idle := !c.busy
+	c.mu.Unlock()
 	if idle {
 		go c.finish()
 	}
@@ -293,6 +304,13 @@ func (c *conn) enter() bool {
 	}
 	c.busy = true
 	return true
+}
+
+// isOver reports whether the connection has ended or is closing.
+func (c *conn) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended || c.closing
 }
 
 // leave is the end of a hook or handler, and of the connection if that waited for it.
