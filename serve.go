@@ -226,17 +226,17 @@ func (c *conn) settle(f Frame, err error) {
 	case c.closedBy(err):
 	case errors.As(err, &protocol):
 		c.logger().Debug("wsrouter: frame refused", "code", protocol.Code, "reason", protocol.Reason)
-		c.close(protocol.Code, protocol.Reason)
+		c.closeAs(protocol.Code, protocol.Reason)
 	case errors.As(err, &failure):
 		if failure.cause != nil {
 			c.logger().Warn("wsrouter: error answered", "code", failure.Code, "err", err)
 		}
 		c.answer(failure, c.router.correlationID(f.Data))
 	case errors.As(err, &validation):
-		c.logger().Debug("wsrouter: message refused", "code", validation.Code, "issues", validation.Error())
+		c.logger().Debug("wsrouter: message refused", "code", validation.Code, "issues", validation)
 		c.answer(validation.reply(), c.router.correlationID(f.Data))
-	case over(c.ctx, err):
-		c.logger().Debug("wsrouter: handler saw the end", "err", err)
+	case over(c.ctx, err), errors.Is(err, ErrDropped): // of drops the outbox has told, once for each episode
+		c.logger().Debug("wsrouter: handler saw the end, or a full outbox", "err", err)
 	default:
 		c.logger().Error("wsrouter: handler failed", "in", c.phase, "err", err)
 		c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))
@@ -260,7 +260,7 @@ func (c *conn) answer(e *Error, id []byte) {
 		c.phase = "ErrorMessage"
 		msg = reshape(e)
 	}
-	if err := c.send(c.ctx, msg, id); err != nil && !over(c.ctx, err) {
+	if err := c.send(c.ctx, msg, id); err != nil && !over(c.ctx, err) && !errors.Is(err, ErrDropped) {
 		c.logger().Error("wsrouter: error reply not sent", "code", e.Code, "err", err)
 	}
 }
@@ -333,7 +333,7 @@ func (c *conn) finish() {
 	defer close(c.finished)
 	defer c.recoverPanic()
 	c.phase = "OnDisconnect"
-	c.logger().Debug("wsrouter: connection closed", "code", c.info.Code, "reason", c.info.Reason, "remote", c.info.Remote, "err", c.info.Err)
+	c.logger().Debug("wsrouter: connection closed", "code", c.info.Code, "reason", c.info.Reason, "by_peer", c.info.Remote, "err", c.info.Err)
 	if c.router.onDisconnect == nil {
 		return
 	}
