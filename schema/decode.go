@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -150,7 +151,7 @@ func (p *Plan) hook(v any) []Issue {
 	if err == nil {
 		return nil
 	}
-	return []Issue{{Code: "invalid", Message: err.Error()}}
+	return []Issue{{Code: "invalid", Message: strings.ToValidUTF8(err.Error(), "\uFFFD")}} // else it could not be sent
 }
 
 // codec prepares json/v2 for the types of the plan that it does not write by itself: durations, and structs
