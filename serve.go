@@ -1,6 +1,7 @@
 package wsrouter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -171,6 +172,7 @@ func rawValue(frame string, data []byte) any {
 		s := string(data)
 		return &s
 	}
+	data = bytes.Clone(data) // a message is the handler's, a frame is not
 	return &data
 }
 
