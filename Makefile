@@ -43,12 +43,11 @@ unit: ## every test of every module, but the browser's
 	@rc=0; for m in $(TESTED); do echo "test $$m"; (cd $$m && $(GO) test -race -shuffle=on -timeout 8m ./...) || rc=1; done; exit $$rc
 
 fuzz: ## each fuzz target for FUZZTIME
-	@for m in $(TESTED); do (cd $$m; \
-	  for p in $$($(GO) list ./...); do \
-	    for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-	      echo "fuzz $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
-	    done; \
-	  done); done
+	@for d in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -r -n1 dirname | sort -u); do \
+	  for f in $$(cd $$d && $(GO) test -list '^Fuzz' . | grep '^Fuzz'); do \
+	    echo "fuzz $$d $$f"; (cd $$d && $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) .); \
+	  done; \
+	done
 
 bench: ## beside other libraries, BENCHCOUNT rounds: medians and ratios
 	cd internal/bench && $(GO) run . -count $(BENCHCOUNT)
@@ -59,8 +58,10 @@ browser: ## the chat in a headless Chromium, which must be installed
 lint-docs: ## the documents under Redocly (needs node and npm)
 	.ci/lint-docs
 
+# In the order of the modules' names, which is that in which they read each other's files: examples, compat, oapi.
 golden: ## rewrite the golden files; read the diff before you commit it
-	@for m in $(TESTED); do (cd $$m; \
-	  for p in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do \
-	    if grep -qs 'flag.Bool("update"' $$p/*_test.go; then (cd $$p && $(GO) test . -update); fi; \
-	  done); done
+	@rc=0; for m in $(TESTED); do \
+	  for d in $$(cd $$m && $(GO) list -f '{{.Dir}}' ./...); do \
+	    ! grep -qs 'flag.Bool("update"' $$d/*_test.go || (cd $$d && $(GO) test . -update) || rc=1; \
+	  done; \
+	done; exit $$rc

@@ -141,10 +141,10 @@ func TestNames(t *testing.T) {
 	c, _ := dial(t, h, "1")
 	c.Send(join("ADA"))
 	refused(t, c, "name_taken")
-	c.Send(join(" Ada"))
-	refused(t, c, "validation_failed")
-	c.Send(join(""))
-	refused(t, c, "validation_failed")
+	for _, name := range []string{"", " Ada", "Ada\t", "A\u200bda", strings.Repeat("a", 25)} {
+		c.Send(join(name))
+		refused(t, c, "validation_failed")
+	}
 	c.Send(join("Bob")) // a refusal leaves the connection open
 	wstest.Expect[PendingMessages](c)
 	wstest.Expect[UsersList](c)
@@ -204,6 +204,33 @@ func TestPendingMessages(t *testing.T) {
 	if len(past) != history || past[0].Seq != 6 || past[0].Message != "message 6" || past[history-1].Seq != history+5 {
 		t.Errorf("missed %d messages, from %+v", len(past), past[0])
 	}
+}
+
+// What a newcomer is sent at once fits into its outbox, even if every character of the past must be escaped.
+func TestWorstPast(t *testing.T) {
+	h := routes(newChat())
+	ada, _ := enter(t, h, "1", "Ada")
+	for range history {
+		ada.Send(UserMessage{Message: strings.Repeat("\x01", 1000)})
+		wstest.Expect[UserMessaged](ada)
+	}
+	_, past := enter(t, h, "1", "Bob")
+	if len(past) != history || len(past[0].Message) != 1000 {
+		t.Errorf("missed %d messages", len(past))
+	}
+}
+
+func TestRoomFull(t *testing.T) {
+	h := routes(newChat())
+	for i := range capacity {
+		c, _ := dial(t, h, "1")
+		c.Send(join(fmt.Sprint("user ", i)))
+		wstest.Expect[PendingMessages](c)
+	}
+	c, _ := dial(t, h, "1")
+	c.Send(join("Ada"))
+	refused(t, c, "room_full")
+	enter(t, h, "2", "Ada")
 }
 
 // The document as a golden file: internal/compat has it judged by other people's validators and generators.

@@ -213,21 +213,6 @@ func (e FormatsType) Valid() bool {
 	}
 }
 
-// Defines values for ListIntEvent.
-const (
-	ListIntEventNumbers ListIntEvent = "numbers"
-)
-
-// Valid indicates whether the value is a known member of the ListIntEvent enum.
-func (e ListIntEvent) Valid() bool {
-	switch e {
-	case ListIntEventNumbers:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for MovesType.
 const (
 	Jump MovesType = "jump"
@@ -564,15 +549,30 @@ func (e OtherNoteType) Valid() bool {
 	}
 }
 
-// Defines values for StringEvent.
+// Defines values for RowEvent.
 const (
-	Text StringEvent = "text"
+	RowEventRow RowEvent = "row"
 )
 
-// Valid indicates whether the value is a known member of the StringEvent enum.
-func (e StringEvent) Valid() bool {
+// Valid indicates whether the value is a known member of the RowEvent enum.
+func (e RowEvent) Valid() bool {
 	switch e {
-	case Text:
+	case RowEventRow:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TextEvent.
+const (
+	TextEventText TextEvent = "text"
+)
+
+// Valid indicates whether the value is a known member of the TextEvent enum.
+func (e TextEvent) Valid() bool {
+	switch e {
+	case TextEventText:
 		return true
 	default:
 		return false
@@ -877,15 +877,6 @@ type Issue struct {
 	Path    string                  `json:"path"`
 }
 
-// ListInt Examples: {"data":[1],"event":"numbers"}
-type ListInt struct {
-	Data  []int64      `json:"data"`
-	Event ListIntEvent `json:"event"`
-}
-
-// ListIntEvent defines model for ListInt.Event.
-type ListIntEvent string
-
 // Moves Examples: {"dx":1,"type":"move"}
 type Moves struct {
 	Dx   int64     `json:"dx"`
@@ -967,7 +958,7 @@ type ProblemType string
 
 // Refusal Why the handshake was refused.
 //
-// Examples: {"code":"forbidden","detail":"origin https://other.example is not allowed"}
+// Examples: {"code":"origin_not_allowed","detail":"the origin https://other.example is not allowed"}
 type Refusal struct {
 	// Code For programs.
 	Code string `json:"code"`
@@ -1197,14 +1188,23 @@ type OtherPlace struct {
 	Shelf string `json:"shelf"`
 }
 
-// String Examples: {"data":"string","event":"text"}
-type String struct {
-	Data  string      `json:"data"`
-	Event StringEvent `json:"event"`
+// Row Examples: {"data":[1],"event":"row"}
+type Row struct {
+	Data  []int64  `json:"data"`
+	Event RowEvent `json:"event"`
 }
 
-// StringEvent defines model for String.Event.
-type StringEvent string
+// RowEvent defines model for Row.Event.
+type RowEvent string
+
+// Text Examples: {"data":"string","event":"text"}
+type Text struct {
+	Data  string    `json:"data"`
+	Event TextEvent `json:"event"`
+}
+
+// TextEvent defines model for Text.Event.
+type TextEvent string
 
 // FeedConnect101JSONResponseBody defines parameters for FeedConnect.
 type FeedConnect101JSONResponseBody struct {
@@ -2276,7 +2276,7 @@ type ClientInterface interface {
 	//
 	// Every tag, every source, every kind of handler.
 	//
-	// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are..
+	// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 	//
 	// Corresponds with GET /kitchen/{room}/{shelf} (the `KitchenConnect` operationId).
 	KitchenConnect(ctx context.Context, room string, shelf int64, params *KitchenConnectParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2382,7 +2382,7 @@ func (c *Client) GoneConnect(ctx context.Context, reqEditors ...RequestEditorFn)
 //
 // Every tag, every source, every kind of handler.
 //
-// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are..
+// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 //
 // Corresponds with GET /kitchen/{room}/{shelf} (the `KitchenConnect` operationId).
 func (c *Client) KitchenConnect(ctx context.Context, room string, shelf int64, params *KitchenConnectParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2997,7 +2997,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Every tag, every source, every kind of handler.
 	//
-	// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are..
+	// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3064,6 +3064,8 @@ type BinaryConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Error
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3075,6 +3077,11 @@ type BinaryConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r BinaryConnectResponse) GetJSON101() *Error {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r BinaryConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3126,6 +3133,8 @@ type FeedConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *FeedConnect101JSONResponseBody
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3137,6 +3146,11 @@ type FeedConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r FeedConnectResponse) GetJSON101() *FeedConnect101JSONResponseBody {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r FeedConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3188,6 +3202,8 @@ type GoneConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Error
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3199,6 +3215,11 @@ type GoneConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r GoneConnectResponse) GetJSON101() *Error {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GoneConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3326,6 +3347,8 @@ type OtherShelfConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *OtherShelfConnect101JSONResponseBody
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3337,6 +3360,11 @@ type OtherShelfConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r OtherShelfConnectResponse) GetJSON101() *OtherShelfConnect101JSONResponseBody {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r OtherShelfConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3388,6 +3416,8 @@ type OwnConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Error
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3399,6 +3429,11 @@ type OwnConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r OwnConnectResponse) GetJSON101() *Error {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r OwnConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3450,6 +3485,8 @@ type PatchConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Error3
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3461,6 +3498,11 @@ type PatchConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r PatchConnectResponse) GetJSON101() *Error3 {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r PatchConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3512,6 +3554,8 @@ type PayloadConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *PayloadConnect101JSONResponseBody
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3523,6 +3567,11 @@ type PayloadConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r PayloadConnectResponse) GetJSON101() *PayloadConnect101JSONResponseBody {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r PayloadConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3574,6 +3623,8 @@ type RawConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Error
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3585,6 +3636,11 @@ type RawConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r RawConnectResponse) GetJSON101() *Error {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RawConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3636,6 +3692,8 @@ type ReshapedConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Problem
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3647,6 +3705,11 @@ type ReshapedConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r ReshapedConnectResponse) GetJSON101() *Problem {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ReshapedConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3746,7 +3809,7 @@ func (c *ClientWithResponses) GoneConnectWithResponse(ctx context.Context, reqEd
 //
 // Every tag, every source, every kind of handler.
 //
-// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are..
+// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3870,6 +3933,13 @@ func ParseBinaryConnectResponse(rsp *http.Response) (*BinaryConnectResponse, err
 		}
 		response.JSON101 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3917,6 +3987,13 @@ func ParseFeedConnectResponse(rsp *http.Response) (*FeedConnectResponse, error) 
 		}
 		response.JSON101 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3963,6 +4040,13 @@ func ParseGoneConnectResponse(rsp *http.Response) (*GoneConnectResponse, error) 
 			return nil, err
 		}
 		response.JSON101 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
@@ -4078,6 +4162,13 @@ func ParseOtherShelfConnectResponse(rsp *http.Response) (*OtherShelfConnectRespo
 		}
 		response.JSON101 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4124,6 +4215,13 @@ func ParseOwnConnectResponse(rsp *http.Response) (*OwnConnectResponse, error) {
 			return nil, err
 		}
 		response.JSON101 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
@@ -4172,6 +4270,13 @@ func ParsePatchConnectResponse(rsp *http.Response) (*PatchConnectResponse, error
 		}
 		response.JSON101 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4219,6 +4324,13 @@ func ParsePayloadConnectResponse(rsp *http.Response) (*PayloadConnectResponse, e
 		}
 		response.JSON101 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4265,6 +4377,13 @@ func ParseRawConnectResponse(rsp *http.Response) (*RawConnectResponse, error) {
 			return nil, err
 		}
 		response.JSON101 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
@@ -4315,6 +4434,13 @@ func ParseReshapedConnectResponse(rsp *http.Response) (*ReshapedConnectResponse,
 			return nil, err
 		}
 		response.JSON101 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal

@@ -211,21 +211,6 @@ func (e FormatsType) Valid() bool {
 	}
 }
 
-// Defines values for ListIntEvent.
-const (
-	ListIntEventNumbers ListIntEvent = "numbers"
-)
-
-// Valid indicates whether the value is a known member of the ListIntEvent enum.
-func (e ListIntEvent) Valid() bool {
-	switch e {
-	case ListIntEventNumbers:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for MovesType.
 const (
 	Jump MovesType = "jump"
@@ -562,15 +547,30 @@ func (e OtherNoteType) Valid() bool {
 	}
 }
 
-// Defines values for StringEvent.
+// Defines values for RowEvent.
 const (
-	Text StringEvent = "text"
+	RowEventRow RowEvent = "row"
 )
 
-// Valid indicates whether the value is a known member of the StringEvent enum.
-func (e StringEvent) Valid() bool {
+// Valid indicates whether the value is a known member of the RowEvent enum.
+func (e RowEvent) Valid() bool {
 	switch e {
-	case Text:
+	case RowEventRow:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TextEvent.
+const (
+	TextEventText TextEvent = "text"
+)
+
+// Valid indicates whether the value is a known member of the TextEvent enum.
+func (e TextEvent) Valid() bool {
+	switch e {
+	case TextEventText:
 		return true
 	default:
 		return false
@@ -875,15 +875,6 @@ type Issue struct {
 	Path    string                  `json:"path"`
 }
 
-// ListInt Examples: {"data":[1],"event":"numbers"}
-type ListInt struct {
-	Data  []int64      `json:"data"`
-	Event ListIntEvent `json:"event"`
-}
-
-// ListIntEvent defines model for ListInt.Event.
-type ListIntEvent string
-
 // Moves Examples: {"dx":1,"type":"move"}
 type Moves struct {
 	Dx   int64     `json:"dx"`
@@ -973,7 +964,7 @@ type ProblemType string
 
 // Refusal Why the handshake was refused.
 //
-// Examples: {"code":"forbidden","detail":"origin https://other.example is not allowed"}
+// Examples: {"code":"origin_not_allowed","detail":"the origin https://other.example is not allowed"}
 type Refusal struct {
 	// Code For programs.
 	Code string `json:"code"`
@@ -1203,14 +1194,23 @@ type OtherPlace struct {
 	Shelf string `json:"shelf"`
 }
 
-// String Examples: {"data":"string","event":"text"}
-type String struct {
-	Data  string      `json:"data"`
-	Event StringEvent `json:"event"`
+// Row Examples: {"data":[1],"event":"row"}
+type Row struct {
+	Data  []int64  `json:"data"`
+	Event RowEvent `json:"event"`
 }
 
-// StringEvent defines model for String.Event.
-type StringEvent string
+// RowEvent defines model for Row.Event.
+type RowEvent string
+
+// Text Examples: {"data":"string","event":"text"}
+type Text struct {
+	Data  string    `json:"data"`
+	Event TextEvent `json:"event"`
+}
+
+// TextEvent defines model for Text.Event.
+type TextEvent string
 
 // FeedConnect101JSONResponseBody defines parameters for FeedConnect.
 type FeedConnect101JSONResponseBody struct {
@@ -1336,11 +1336,11 @@ type PayloadAskJSONRequestBody = Ask2
 // PayloadEmptyJSONRequestBody defines body for PayloadEmpty for application/json ContentType.
 type PayloadEmptyJSONRequestBody = Empty2
 
-// PayloadNumbersJSONRequestBody defines body for PayloadNumbers for application/json ContentType.
-type PayloadNumbersJSONRequestBody = ListInt
+// PayloadRowJSONRequestBody defines body for PayloadRow for application/json ContentType.
+type PayloadRowJSONRequestBody = Row
 
 // PayloadTextJSONRequestBody defines body for PayloadText for application/json ContentType.
-type PayloadTextJSONRequestBody = String
+type PayloadTextJSONRequestBody = Text
 
 // PayloadNoteJSONRequestBody defines body for PayloadNote for application/json ContentType.
 type PayloadNoteJSONRequestBody = KitchenNote2
@@ -2565,9 +2565,9 @@ type ServerInterface interface {
 	// PayloadEmpty Send empty
 	// (POST /payload/(empty))
 	PayloadEmpty(w http.ResponseWriter, r *http.Request)
-	// PayloadNumbers Send numbers
-	// (POST /payload/(numbers))
-	PayloadNumbers(w http.ResponseWriter, r *http.Request)
+	// PayloadRow Send row
+	// (POST /payload/(row))
+	PayloadRow(w http.ResponseWriter, r *http.Request)
 	// PayloadText Send text
 	// (POST /payload/(text))
 	PayloadText(w http.ResponseWriter, r *http.Request)
@@ -3429,11 +3429,11 @@ func (siw *ServerInterfaceWrapper) PayloadEmpty(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
-// PayloadNumbers operation middleware
-func (siw *ServerInterfaceWrapper) PayloadNumbers(w http.ResponseWriter, r *http.Request) {
+// PayloadRow operation middleware
+func (siw *ServerInterfaceWrapper) PayloadRow(w http.ResponseWriter, r *http.Request) {
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.PayloadNumbers(w, r)
+		siw.Handler.PayloadRow(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3689,7 +3689,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/payload", wrapper.PayloadConnect)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/payload/(ask)", wrapper.PayloadAsk)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/payload/(empty)", wrapper.PayloadEmpty)
-	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/payload/(numbers)", wrapper.PayloadNumbers)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/payload/(row)", wrapper.PayloadRow)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/payload/(text)", wrapper.PayloadText)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/payload: WS leave a note", wrapper.PayloadNote)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/raw", wrapper.RawConnect)
