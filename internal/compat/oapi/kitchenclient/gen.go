@@ -967,7 +967,7 @@ type ProblemType string
 
 // Refusal Why the handshake was refused.
 //
-// Examples: {"code":"forbidden","detail":"origin https://other.example is not allowed"}
+// Examples: {"code":"origin_not_allowed","detail":"the origin https://other.example is not allowed"}
 type Refusal struct {
 	// Code For programs.
 	Code string `json:"code"`
@@ -2249,7 +2249,7 @@ type ClientInterface interface {
 
 	// BinaryConnect binary
 	//
-	// This request opens a WebSocket. The JSON of both sides travels in binary frames.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. The JSON of both sides travels in binary frames.
 	//
 	// Corresponds with GET /binary (the `BinaryConnect` operationId).
 	BinaryConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2258,14 +2258,14 @@ type ClientInterface interface {
 	//
 	// Only speaks.
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /feed/ (the `FeedConnect` operationId).
 	FeedConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GoneConnect gone
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /gone (the `GoneConnect` operationId).
 	//
@@ -2276,49 +2276,49 @@ type ClientInterface interface {
 	//
 	// Every tag, every source, every kind of handler.
 	//
-	// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are..
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 	//
 	// Corresponds with GET /kitchen/{room}/{shelf} (the `KitchenConnect` operationId).
 	KitchenConnect(ctx context.Context, room string, shelf int64, params *KitchenConnectParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// OtherShelfConnect Open the WebSocket
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /other/{shelf} (the `OtherShelfConnect` operationId).
 	OtherShelfConnect(ctx context.Context, shelf string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// OwnConnect own
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /own/{name} (the `OwnConnect` operationId).
 	OwnConnect(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PatchConnect patch
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /patch (the `PatchConnect` operationId).
 	PatchConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PayloadConnect payload
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /payload (the `PayloadConnect` operationId).
 	PayloadConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RawConnect raw
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /raw (the `RawConnect` operationId).
 	RawConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReshapedConnect reshaped
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /reshaped (the `ReshapedConnect` operationId).
 	ReshapedConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2326,7 +2326,7 @@ type ClientInterface interface {
 
 // BinaryConnect binary
 //
-// This request opens a WebSocket. The JSON of both sides travels in binary frames.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. The JSON of both sides travels in binary frames.
 //
 // Corresponds with GET /binary (the `BinaryConnect` operationId).
 func (c *Client) BinaryConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2345,7 +2345,7 @@ func (c *Client) BinaryConnect(ctx context.Context, reqEditors ...RequestEditorF
 //
 // Only speaks.
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /feed/ (the `FeedConnect` operationId).
 func (c *Client) FeedConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2362,7 +2362,7 @@ func (c *Client) FeedConnect(ctx context.Context, reqEditors ...RequestEditorFn)
 
 // GoneConnect gone
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /gone (the `GoneConnect` operationId).
 // Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
@@ -2382,7 +2382,7 @@ func (c *Client) GoneConnect(ctx context.Context, reqEditors ...RequestEditorFn)
 //
 // Every tag, every source, every kind of handler.
 //
-// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are..
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 //
 // Corresponds with GET /kitchen/{room}/{shelf} (the `KitchenConnect` operationId).
 func (c *Client) KitchenConnect(ctx context.Context, room string, shelf int64, params *KitchenConnectParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2399,7 +2399,7 @@ func (c *Client) KitchenConnect(ctx context.Context, room string, shelf int64, p
 
 // OtherShelfConnect Open the WebSocket
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /other/{shelf} (the `OtherShelfConnect` operationId).
 func (c *Client) OtherShelfConnect(ctx context.Context, shelf string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2416,7 +2416,7 @@ func (c *Client) OtherShelfConnect(ctx context.Context, shelf string, reqEditors
 
 // OwnConnect own
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /own/{name} (the `OwnConnect` operationId).
 func (c *Client) OwnConnect(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2433,7 +2433,7 @@ func (c *Client) OwnConnect(ctx context.Context, name string, reqEditors ...Requ
 
 // PatchConnect patch
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /patch (the `PatchConnect` operationId).
 func (c *Client) PatchConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2450,7 +2450,7 @@ func (c *Client) PatchConnect(ctx context.Context, reqEditors ...RequestEditorFn
 
 // PayloadConnect payload
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /payload (the `PayloadConnect` operationId).
 func (c *Client) PayloadConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2467,7 +2467,7 @@ func (c *Client) PayloadConnect(ctx context.Context, reqEditors ...RequestEditor
 
 // RawConnect raw
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /raw (the `RawConnect` operationId).
 func (c *Client) RawConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2484,7 +2484,7 @@ func (c *Client) RawConnect(ctx context.Context, reqEditors ...RequestEditorFn) 
 
 // ReshapedConnect reshaped
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /reshaped (the `ReshapedConnect` operationId).
 func (c *Client) ReshapedConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2964,7 +2964,7 @@ type ClientWithResponsesInterface interface {
 
 	// BinaryConnectWithResponse binary
 	//
-	// This request opens a WebSocket. The JSON of both sides travels in binary frames.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. The JSON of both sides travels in binary frames.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2975,7 +2975,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Only speaks.
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2984,7 +2984,7 @@ type ClientWithResponsesInterface interface {
 
 	// GoneConnectWithResponse gone
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2997,7 +2997,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Every tag, every source, every kind of handler.
 	//
-	// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are..
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3006,7 +3006,7 @@ type ClientWithResponsesInterface interface {
 
 	// OtherShelfConnectWithResponse Open the WebSocket
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3015,7 +3015,7 @@ type ClientWithResponsesInterface interface {
 
 	// OwnConnectWithResponse own
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3024,7 +3024,7 @@ type ClientWithResponsesInterface interface {
 
 	// PatchConnectWithResponse patch
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3033,7 +3033,7 @@ type ClientWithResponsesInterface interface {
 
 	// PayloadConnectWithResponse payload
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3042,7 +3042,7 @@ type ClientWithResponsesInterface interface {
 
 	// RawConnectWithResponse raw
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3051,7 +3051,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReshapedConnectWithResponse reshaped
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3064,6 +3064,8 @@ type BinaryConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Error
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3075,6 +3077,11 @@ type BinaryConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r BinaryConnectResponse) GetJSON101() *Error {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r BinaryConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3126,6 +3133,8 @@ type FeedConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *FeedConnect101JSONResponseBody
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3137,6 +3146,11 @@ type FeedConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r FeedConnectResponse) GetJSON101() *FeedConnect101JSONResponseBody {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r FeedConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3188,6 +3202,8 @@ type GoneConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Error
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3199,6 +3215,11 @@ type GoneConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r GoneConnectResponse) GetJSON101() *Error {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GoneConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3326,6 +3347,8 @@ type OtherShelfConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *OtherShelfConnect101JSONResponseBody
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3337,6 +3360,11 @@ type OtherShelfConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r OtherShelfConnectResponse) GetJSON101() *OtherShelfConnect101JSONResponseBody {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r OtherShelfConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3388,6 +3416,8 @@ type OwnConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Error
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3399,6 +3429,11 @@ type OwnConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r OwnConnectResponse) GetJSON101() *Error {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r OwnConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3450,6 +3485,8 @@ type PatchConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Error3
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3461,6 +3498,11 @@ type PatchConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r PatchConnectResponse) GetJSON101() *Error3 {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r PatchConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3512,6 +3554,8 @@ type PayloadConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *PayloadConnect101JSONResponseBody
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3523,6 +3567,11 @@ type PayloadConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r PayloadConnectResponse) GetJSON101() *PayloadConnect101JSONResponseBody {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r PayloadConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3574,6 +3623,8 @@ type RawConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Error
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3585,6 +3636,11 @@ type RawConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r RawConnectResponse) GetJSON101() *Error {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RawConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3636,6 +3692,8 @@ type ReshapedConnectResponse struct {
 	HTTPResponse *http.Response
 	// JSON101 the response for an HTTP 101 `application/json` response
 	JSON101 *Problem
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *Refusal
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Refusal
 	// JSON426 the response for an HTTP 426 `application/json` response
@@ -3647,6 +3705,11 @@ type ReshapedConnectResponse struct {
 // GetJSON101 returns the response for an HTTP 101 `application/json` response
 func (r ReshapedConnectResponse) GetJSON101() *Problem {
 	return r.JSON101
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ReshapedConnectResponse) GetJSON400() *Refusal {
+	return r.JSON400
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
@@ -3695,7 +3758,7 @@ func (r ReshapedConnectResponse) ContentType() string {
 
 // BinaryConnectWithResponse binary
 //
-// This request opens a WebSocket. The JSON of both sides travels in binary frames.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. The JSON of both sides travels in binary frames.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3712,7 +3775,7 @@ func (c *ClientWithResponses) BinaryConnectWithResponse(ctx context.Context, req
 //
 // Only speaks.
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3727,7 +3790,7 @@ func (c *ClientWithResponses) FeedConnectWithResponse(ctx context.Context, reqEd
 
 // GoneConnectWithResponse gone
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3746,7 +3809,7 @@ func (c *ClientWithResponses) GoneConnectWithResponse(ctx context.Context, reqEd
 //
 // Every tag, every source, every kind of handler.
 //
-// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are..
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3761,7 +3824,7 @@ func (c *ClientWithResponses) KitchenConnectWithResponse(ctx context.Context, ro
 
 // OtherShelfConnectWithResponse Open the WebSocket
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3776,7 +3839,7 @@ func (c *ClientWithResponses) OtherShelfConnectWithResponse(ctx context.Context,
 
 // OwnConnectWithResponse own
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3791,7 +3854,7 @@ func (c *ClientWithResponses) OwnConnectWithResponse(ctx context.Context, name s
 
 // PatchConnectWithResponse patch
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3806,7 +3869,7 @@ func (c *ClientWithResponses) PatchConnectWithResponse(ctx context.Context, reqE
 
 // PayloadConnectWithResponse payload
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3821,7 +3884,7 @@ func (c *ClientWithResponses) PayloadConnectWithResponse(ctx context.Context, re
 
 // RawConnectWithResponse raw
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3836,7 +3899,7 @@ func (c *ClientWithResponses) RawConnectWithResponse(ctx context.Context, reqEdi
 
 // ReshapedConnectWithResponse reshaped
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3869,6 +3932,13 @@ func ParseBinaryConnectResponse(rsp *http.Response) (*BinaryConnectResponse, err
 			return nil, err
 		}
 		response.JSON101 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
@@ -3917,6 +3987,13 @@ func ParseFeedConnectResponse(rsp *http.Response) (*FeedConnectResponse, error) 
 		}
 		response.JSON101 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3963,6 +4040,13 @@ func ParseGoneConnectResponse(rsp *http.Response) (*GoneConnectResponse, error) 
 			return nil, err
 		}
 		response.JSON101 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
@@ -4078,6 +4162,13 @@ func ParseOtherShelfConnectResponse(rsp *http.Response) (*OtherShelfConnectRespo
 		}
 		response.JSON101 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4124,6 +4215,13 @@ func ParseOwnConnectResponse(rsp *http.Response) (*OwnConnectResponse, error) {
 			return nil, err
 		}
 		response.JSON101 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
@@ -4172,6 +4270,13 @@ func ParsePatchConnectResponse(rsp *http.Response) (*PatchConnectResponse, error
 		}
 		response.JSON101 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4219,6 +4324,13 @@ func ParsePayloadConnectResponse(rsp *http.Response) (*PayloadConnectResponse, e
 		}
 		response.JSON101 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4265,6 +4377,13 @@ func ParseRawConnectResponse(rsp *http.Response) (*RawConnectResponse, error) {
 			return nil, err
 		}
 		response.JSON101 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal
@@ -4315,6 +4434,13 @@ func ParseReshapedConnectResponse(rsp *http.Response) (*ReshapedConnectResponse,
 			return nil, err
 		}
 		response.JSON101 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Refusal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
 		var dest Refusal

@@ -973,7 +973,7 @@ type ProblemType string
 
 // Refusal Why the handshake was refused.
 //
-// Example: {"code":"forbidden","detail":"origin https://other.example is not allowed"}
+// Example: {"code":"origin_not_allowed","detail":"the origin https://other.example is not allowed"}
 type Refusal struct {
 	// Code For programs.
 	Code string `json:"code"`

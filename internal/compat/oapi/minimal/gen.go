@@ -134,7 +134,7 @@ type Issue struct {
 
 // Refusal Why the handshake was refused.
 //
-// Examples: {"code":"forbidden","detail":"origin https://other.example is not allowed"}
+// Examples: {"code":"origin_not_allowed","detail":"the origin https://other.example is not allowed"}
 type Refusal struct {
 	// Code For programs.
 	Code string `json:"code"`
