@@ -2249,7 +2249,7 @@ type ClientInterface interface {
 
 	// BinaryConnect binary
 	//
-	// This request opens a WebSocket. The JSON of both sides travels in binary frames.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. The JSON of both sides travels in binary frames.
 	//
 	// Corresponds with GET /binary (the `BinaryConnect` operationId).
 	BinaryConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2258,14 +2258,14 @@ type ClientInterface interface {
 	//
 	// Only speaks.
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /feed/ (the `FeedConnect` operationId).
 	FeedConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GoneConnect gone
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /gone (the `GoneConnect` operationId).
 	//
@@ -2276,49 +2276,49 @@ type ClientInterface interface {
 	//
 	// Every tag, every source, every kind of handler.
 	//
-	// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 	//
 	// Corresponds with GET /kitchen/{room}/{shelf} (the `KitchenConnect` operationId).
 	KitchenConnect(ctx context.Context, room string, shelf int64, params *KitchenConnectParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// OtherShelfConnect Open the WebSocket
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /other/{shelf} (the `OtherShelfConnect` operationId).
 	OtherShelfConnect(ctx context.Context, shelf string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// OwnConnect own
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /own/{name} (the `OwnConnect` operationId).
 	OwnConnect(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PatchConnect patch
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /patch (the `PatchConnect` operationId).
 	PatchConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PayloadConnect payload
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /payload (the `PayloadConnect` operationId).
 	PayloadConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RawConnect raw
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /raw (the `RawConnect` operationId).
 	RawConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReshapedConnect reshaped
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Corresponds with GET /reshaped (the `ReshapedConnect` operationId).
 	ReshapedConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2326,7 +2326,7 @@ type ClientInterface interface {
 
 // BinaryConnect binary
 //
-// This request opens a WebSocket. The JSON of both sides travels in binary frames.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. The JSON of both sides travels in binary frames.
 //
 // Corresponds with GET /binary (the `BinaryConnect` operationId).
 func (c *Client) BinaryConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2345,7 +2345,7 @@ func (c *Client) BinaryConnect(ctx context.Context, reqEditors ...RequestEditorF
 //
 // Only speaks.
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /feed/ (the `FeedConnect` operationId).
 func (c *Client) FeedConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2362,7 +2362,7 @@ func (c *Client) FeedConnect(ctx context.Context, reqEditors ...RequestEditorFn)
 
 // GoneConnect gone
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /gone (the `GoneConnect` operationId).
 // Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
@@ -2382,7 +2382,7 @@ func (c *Client) GoneConnect(ctx context.Context, reqEditors ...RequestEditorFn)
 //
 // Every tag, every source, every kind of handler.
 //
-// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 //
 // Corresponds with GET /kitchen/{room}/{shelf} (the `KitchenConnect` operationId).
 func (c *Client) KitchenConnect(ctx context.Context, room string, shelf int64, params *KitchenConnectParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2399,7 +2399,7 @@ func (c *Client) KitchenConnect(ctx context.Context, room string, shelf int64, p
 
 // OtherShelfConnect Open the WebSocket
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /other/{shelf} (the `OtherShelfConnect` operationId).
 func (c *Client) OtherShelfConnect(ctx context.Context, shelf string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2416,7 +2416,7 @@ func (c *Client) OtherShelfConnect(ctx context.Context, shelf string, reqEditors
 
 // OwnConnect own
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /own/{name} (the `OwnConnect` operationId).
 func (c *Client) OwnConnect(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2433,7 +2433,7 @@ func (c *Client) OwnConnect(ctx context.Context, name string, reqEditors ...Requ
 
 // PatchConnect patch
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /patch (the `PatchConnect` operationId).
 func (c *Client) PatchConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2450,7 +2450,7 @@ func (c *Client) PatchConnect(ctx context.Context, reqEditors ...RequestEditorFn
 
 // PayloadConnect payload
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /payload (the `PayloadConnect` operationId).
 func (c *Client) PayloadConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2467,7 +2467,7 @@ func (c *Client) PayloadConnect(ctx context.Context, reqEditors ...RequestEditor
 
 // RawConnect raw
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /raw (the `RawConnect` operationId).
 func (c *Client) RawConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2484,7 +2484,7 @@ func (c *Client) RawConnect(ctx context.Context, reqEditors ...RequestEditorFn) 
 
 // ReshapedConnect reshaped
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Corresponds with GET /reshaped (the `ReshapedConnect` operationId).
 func (c *Client) ReshapedConnect(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2964,7 +2964,7 @@ type ClientWithResponsesInterface interface {
 
 	// BinaryConnectWithResponse binary
 	//
-	// This request opens a WebSocket. The JSON of both sides travels in binary frames.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. The JSON of both sides travels in binary frames.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2975,7 +2975,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Only speaks.
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2984,7 +2984,7 @@ type ClientWithResponsesInterface interface {
 
 	// GoneConnectWithResponse gone
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2997,7 +2997,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Every tag, every source, every kind of handler.
 	//
-	// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3006,7 +3006,7 @@ type ClientWithResponsesInterface interface {
 
 	// OtherShelfConnectWithResponse Open the WebSocket
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3015,7 +3015,7 @@ type ClientWithResponsesInterface interface {
 
 	// OwnConnectWithResponse own
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3024,7 +3024,7 @@ type ClientWithResponsesInterface interface {
 
 	// PatchConnectWithResponse patch
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3033,7 +3033,7 @@ type ClientWithResponsesInterface interface {
 
 	// PayloadConnectWithResponse payload
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3042,7 +3042,7 @@ type ClientWithResponsesInterface interface {
 
 	// RawConnectWithResponse raw
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3051,7 +3051,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReshapedConnectWithResponse reshaped
 	//
-	// This request opens a WebSocket.
+	// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3758,7 +3758,7 @@ func (r ReshapedConnectResponse) ContentType() string {
 
 // BinaryConnectWithResponse binary
 //
-// This request opens a WebSocket. The JSON of both sides travels in binary frames.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. The JSON of both sides travels in binary frames.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3775,7 +3775,7 @@ func (c *ClientWithResponses) BinaryConnectWithResponse(ctx context.Context, req
 //
 // Only speaks.
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3790,7 +3790,7 @@ func (c *ClientWithResponses) FeedConnectWithResponse(ctx context.Context, reqEd
 
 // GoneConnectWithResponse gone
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3809,7 +3809,7 @@ func (c *ClientWithResponses) GoneConnectWithResponse(ctx context.Context, reqEd
 //
 // Every tag, every source, every kind of handler.
 //
-// This request opens a WebSocket. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract. Subprotocols: `kitchen.v2`, `kitchen.v1`. A subprotocol that begins with `bearer.` carries a value: Who you are.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3824,7 +3824,7 @@ func (c *ClientWithResponses) KitchenConnectWithResponse(ctx context.Context, ro
 
 // OtherShelfConnectWithResponse Open the WebSocket
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3839,7 +3839,7 @@ func (c *ClientWithResponses) OtherShelfConnectWithResponse(ctx context.Context,
 
 // OwnConnectWithResponse own
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3854,7 +3854,7 @@ func (c *ClientWithResponses) OwnConnectWithResponse(ctx context.Context, name s
 
 // PatchConnectWithResponse patch
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3869,7 +3869,7 @@ func (c *ClientWithResponses) PatchConnectWithResponse(ctx context.Context, reqE
 
 // PayloadConnectWithResponse payload
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3884,7 +3884,7 @@ func (c *ClientWithResponses) PayloadConnectWithResponse(ctx context.Context, re
 
 // RawConnectWithResponse raw
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3899,7 +3899,7 @@ func (c *ClientWithResponses) RawConnectWithResponse(ctx context.Context, reqEdi
 
 // ReshapedConnectWithResponse reshaped
 //
-// This request opens a WebSocket.
+// This request opens a WebSocket. [AsyncAPI](asyncapi.json) has the whole contract.
 //
 // Returns a wrapper object for the known response body format(s).
 //
