@@ -59,6 +59,6 @@ func TestOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(rec.Body.Bytes(), want) {
-		t.Errorf("%s changed; read the difference after: go test -update", path)
+		t.Errorf("%s changed: make golden, and read the difference", path)
 	}
 }
