@@ -58,7 +58,6 @@ browser: ## the chat in a headless Chromium, which must be installed
 lint-docs: ## the documents under Redocly and AsyncAPI's parser (needs node and npm)
 	.ci/lint-docs
 
-# In the order of the modules' names, which is that in which they read each other's files: examples, compat, oapi.
 golden: ## rewrite the golden files; read the diff before you commit it
 	@rc=0; for m in $(TESTED); do \
 	  for d in $$(cd $$m && $(GO) list -f '{{.Dir}}' ./...); do \

@@ -61,7 +61,7 @@ func TestDocuments(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(rec.Body.Bytes(), want) {
-			t.Errorf("%s changed; read the difference after: go test -update", path)
+			t.Errorf("%s changed: make golden, and read the difference", path)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func golden(t *testing.T, path string, got []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s changed; read the difference after: go test -update", path)
+		t.Errorf("%s changed: make golden, and read the difference", path)
 	}
 }
 
