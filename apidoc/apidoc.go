@@ -129,6 +129,7 @@ const (
 	formatJSON format = iota
 	formatYAML
 	formatPage
+	formatConsole
 )
 
 // render returns the document in one form, made at its first use.
@@ -155,8 +156,11 @@ func (d *Doc) render(v view) (*rendered, error) {
 
 // write makes one form of the document.
 func (m *model) write(d *Doc, v view) (*rendered, error) {
-	if v.format == formatPage {
-		return m.page(d)
+	switch v.format {
+	case formatPage:
+		return m.page(d, v.server)
+	case formatConsole:
+		return m.console(d, v.server)
 	}
 	tree, err := m.openAPI(d, v)
 	if err != nil {
