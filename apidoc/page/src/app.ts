@@ -46,6 +46,7 @@ export class App {
     this.log = new Log(this);
     this.active = model.endpoints[0] ? this.connection(model.endpoints[0]) : (null as unknown as Connection);
     this.layout();
+    this.bar.draw();
     listen(this);
     addEventListener("hashchange", () => this.go(location.hash.slice(1)));
     addEventListener("popstate", () => this.go(location.hash.slice(1)));
@@ -145,7 +146,8 @@ export class App {
     } catch {
       // as it is
     }
-    const place = (id && this.find(id)) || (arrival || !id ? this.first() : null);
+    const nowhere: Place = { id: "", endpoint: null, message: null, send: false, row: "" };
+    const place = (id && this.find(id)) || (arrival || !id ? this.first() ?? nowhere : null);
     if (!place) return;
     if (id && !this.find(id)) this.say(`The link names ${id.slice(0, 80)}, which is not here any more.`);
     this.show(place, arrival);
@@ -203,7 +205,7 @@ export class App {
     } else if (m) content = this.received(p.endpoint, m);
     else if (p.endpoint) content = [endpointPage(p.endpoint), p.endpoint.send?.length ? null : h("p.note", {}, "There is nothing to send: connect, and listen.")];
     else if (p.id === "close-codes" || p.id === "error-codes") content = [codesPage(this.model.data, p.id === "error-codes")];
-    else content = [];
+    else content = [h("div.none.start", {}, h("h1", {}, "No endpoint yet"), h("p", {}, "Mount a router and it shows here:"), h("pre.code", { tabindex: "0" }, 'doc.Mount(mux, "/ws", router)'))];
     fill(this.middle, ...content);
     this.middle.scrollTop = 0;
     this.nav.mark();
@@ -217,7 +219,7 @@ export class App {
 
   /** Brings a connection of that endpoint before the reader. */
   private attend(e: Endpoint): void {
-    if (this.active.endpoint === e) return;
+    if (!this.active || this.active.endpoint === e) return;
     const other = this.conns.find((c) => c.endpoint === e);
     if (other) this.active = other;
     else if (!this.active.busy) this.active.retarget(e, this.model);

@@ -2,7 +2,7 @@
 import { type Connection, isList, key } from "./connection.js";
 import type { Model, Row } from "./data.js";
 import { bytesText, copy, fill, h, icon } from "./dom.js";
-import { type Json } from "./scan.js";
+import { type Json, Num } from "./scan.js";
 import { isSecret } from "./store.js";
 
 export interface BarHost {
@@ -30,6 +30,7 @@ export class Bar {
 
   draw(): void {
     const { conns, active: c } = this.host;
+    if (!c) return;
     fill(this.tabs,
       ...conns.map((k) => h("button.conn", { type: "button", role: "tab", "aria-selected": String(k === c), "data-conn": k.id % 6, "data-state": k.state.is, title: `${k.endpoint.path}, ${k.state.is}`, onclick: () => this.host.activate(k) },
         h("b", {}, k.letter), h("span.dot"), conns.length > 1 && k.endpoint !== c.endpoint ? h("small", {}, k.endpoint.path) : null)),
@@ -51,7 +52,9 @@ export class Bar {
   }
 
   private tick(): void {
-    const { active: c, model } = this.host, s = c.state;
+    const { active: c, model } = this.host;
+    if (!c) return;
+    const s = c.state;
     const words: (Node | string)[] = [];
     const button = (label: string, f: () => void, primary = false): HTMLElement => h(primary ? "button.primary.small" : "button.small", { type: "button", onclick: f }, label);
     const connect = (label = "Connect"): HTMLElement => button(label, () => c.connect(model.data));
@@ -127,15 +130,15 @@ export class Bar {
       } }, h("option", { value: "" }, "this page’s own"), ...data.servers.map((s) => h("option", { value: s, selected: c.server === s }, s)));
       rows.push(h("label.param", {}, h("span", {}, "server"), select));
     }
-    for (const p of c.parameters().filter((q) => q.in === "cookie")) {
-      const set = document.cookie.split(/;\s*/).some((k) => k.split("=")[0] === p.name);
-      rows.push(h("p.param.note", {}, h("span", {}, h("small", {}, "cookie "), p.name), set ? "is set, and sent by the browser" : "is sent if the server has set it: sign in there first"));
+    const cookies = c.parameters().filter((q) => q.in === "cookie"), headers = c.parameters().filter((q) => q.in === "header");
+    const names = (list: Row[]): (Node | string)[] => list.flatMap((p, i) => [i ? ", " : " ", h("code", {}, p.name)]);
+    if (cookies.length) {
+      const set = cookies.filter((p) => document.cookie.split(/;\s*/).some((k) => k.split("=")[0] === p.name));
+      rows.push(h("p.param.note", {}, cookies.length > 1 ? "Cookies" : "Cookie", ...names(cookies), set.length === cookies.length ? ": set, the browser sends it." : ": the browser sends it if it is set, also where this page cannot see it. Sign in to the application to get it."));
     }
-    const headers = c.parameters().filter((q) => q.in === "header");
     if (headers.length) {
       const other = c.parameters().some((q) => q.in !== "header" && isSecret(q));
-      rows.push(h("p.param.note", {}, h("span", {}, h("small", {}, "header "), headers.map((p) => p.name).join(", ")),
-        other ? "browsers cannot send it: use one of the others" : "browsers cannot send it: offer query, cookie or subprotocol in the session"));
+      rows.push(h("p.param.note", {}, headers.length > 1 ? "Headers" : "Header", ...names(headers), ": a browser cannot send it with a WebSocket. ", other ? "Use one of the other sources." : headers.some(isSecret) ? "Offer query, cookie or subprotocol in the session." : ""));
     }
     fill(this.fields, ...rows);
     this.fields.hidden = !rows.length;
@@ -203,13 +206,15 @@ function remedy(c: Connection, status: number, code: string): HTMLElement[] {
 function field(p: Row, schema: Json, value: string, set: (v: string) => void): HTMLElement {
   const secret = isSecret(p);
   const choices = schema instanceof Map ? schema.get("enum") : undefined;
+  const usual = schema instanceof Map ? schema.get("default") : undefined;
+  const normal = typeof usual === "string" ? usual : usual instanceof Num ? usual.raw : "";
   let input: HTMLInputElement | HTMLSelectElement;
   if (Array.isArray(choices) && choices.every((x) => typeof x === "string")) {
-    input = h("select", { onchange: () => set(input.value) }, p.required ? null : h("option", { value: "" }, "—"), ...choices.map((x) => h("option", { value: x as string, selected: value === x }, x as string)));
+    input = h("select", { onchange: () => set(input.value) }, p.required ? null : h("option", { value: "" }, normal ? `${normal} (default)` : "—"), ...choices.map((x) => h("option", { value: x as string, selected: value === x }, x as string)));
   } else {
     input = h("input", {
       type: secret ? "password" : "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", value,
-      placeholder: isList(p) ? "a, b" : p.required ? "" : "optional", oninput: () => set(input.value),
+      placeholder: isList(p) ? "a, b" : p.required ? "" : normal || "optional", oninput: () => set(input.value),
     });
   }
   return h("label.param", { "data-key": key(p), title: p.description ?? "" },
