@@ -148,8 +148,8 @@ export class App {
     }
     const nowhere: Place = { id: "", endpoint: null, message: null, send: false, row: "" };
     const place = (id && this.find(id)) || (arrival || !id ? this.first() ?? nowhere : null);
-    if (!place) return;
     if (id && !this.find(id)) this.say(`The link names ${id.slice(0, 80)}, which is not here any more.`);
+    if (!place) return;
     this.show(place, arrival);
     if (query && this.active) this.parameters(new URLSearchParams(query));
   }
@@ -203,7 +203,7 @@ export class App {
     if (p.send && p.endpoint && m) {
       content = this.compose.show(p.endpoint, m);
     } else if (m) content = this.received(p.endpoint, m);
-    else if (p.endpoint) content = [endpointPage(p.endpoint), p.endpoint.send?.length ? null : h("p.note", {}, "There is nothing to send: connect, and listen.")];
+    else if (p.endpoint) content = [endpointPage(p.endpoint)];
     else if (p.id === "close-codes" || p.id === "error-codes") content = [codesPage(this.model.data, p.id === "error-codes")];
     else content = [h("div.none.start", {}, h("h1", {}, "No endpoint yet"), h("p", {}, "Mount a router and it shows here:"), h("pre.code", { tabindex: "0" }, 'doc.Mount(mux, "/ws", router)'))];
     fill(this.middle, ...content);
@@ -233,10 +233,15 @@ export class App {
     return [
       this.head(m, e ? "down" : null),
       m.frame || !sample ? null : h("figure.sample", {}, h("figcaption", {}, "Example"), h("pre.code", { tabindex: "0" }, h("code", {}, coloured(write(sample, "  "))))),
-      schemaOf(m),
+      schemaOf(m, this.types()),
       m.links?.length ? h("p.replies", {}, "In reply to ", ...m.links.flatMap((l, i) => [i ? ", " : "", h("a", { href: "#" + l.link }, l.text)])) : null,
       e ? h("p.note", {}, m.always ? "It may come at any time." : "") : null,
     ];
+  }
+
+  /** The types that have a place of their own, by it. */
+  types(): Map<string, Message> {
+    return new Map((this.model.data.types ?? []).map((t) => [t.id, t]));
   }
 
   head(m: Message, way: "up" | "down" | null): HTMLElement {

@@ -76,7 +76,7 @@ export class Bar {
         buttons.push(button("Close", () => c.close()));
         break;
       case "retry":
-        words.push(`lost (${s.why}); next try in ${Math.max(0, Math.ceil((s.at - Date.now()) / 1000))} s`);
+        words.push(`lost (${s.code ? s.code : "no answer"}); next try in ${Math.max(0, Math.ceil((s.at - Date.now()) / 1000))} s`);
         buttons.push(button("Now", () => c.connect(model.data)), button("Stop", () => c.close()));
         break;
       case "refused":
@@ -92,12 +92,13 @@ export class Bar {
         buttons.push(connect());
         break;
     }
-    const text = s.is + words.map((w) => (typeof w === "string" ? w : w.textContent)).join() + c.id;
+    const address = this.shownAddress(c);
+    const text = s.is + words.map((w) => (typeof w === "string" ? w : w.textContent)).join() + c.id + address;
     if (this.status.dataset["text"] === text) return;
     this.status.dataset["text"] = text;
     const focused = this.status.contains(document.activeElement);
     this.status.dataset["state"] = s.is;
-    fill(this.status, h("span.state", {}, h("span.dot"), ...words), h("span.address", { title: this.shownAddress(c) }, this.shownAddress(c)), h("span.buttons", {}, ...buttons));
+    fill(this.status, h("span.state", {}, h("span.dot"), ...words), h("span.address", { title: address }, address), h("span.buttons", {}, ...buttons));
     if (focused) this.status.querySelector("button")?.focus();
   }
 
@@ -170,17 +171,18 @@ export class Bar {
       const field = s.status === 401 || s.status === 407 ? this.fields.querySelector<HTMLElement>("input[type=password]") : s.status === 400 ? this.fields.querySelector<HTMLElement>(".wrong input, .wrong select") : null;
       field?.focus();
     } else if (s.is === "unreachable") {
-      list.push(h("p", {}, h("strong", {}, s.upgradable ? "The server is there, but the connection was not upgraded." : "The server was not reached."), s.detail ? " " + s.detail : ""));
-      list.push(h("ul", {}, ...(s.upgradable
+      if (s.detail) list.push(h("p", {}, h("strong", {}, "The browser did not try. "), s.detail));
+      else list.push(h("p", {}, h("strong", {}, s.upgradable ? "The server is there, but the connection was not upgraded." : "The server was not reached.")));
+      if (!s.detail) list.push(h("ul", {}, ...(s.upgradable
         ? ["A proxy before the server does not pass Upgrade on. In nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";", "The proxy speaks HTTP/2 to the server, where WebSockets need an extension.", "A credential given as a subprotocol is missing or wrong; a plain request cannot carry one, so that the reason stays hidden."]
         : ["Is the server running, and is this its address?", location.protocol === "https:" ? "This page came by https: a browser opens only wss:// from here (mixed content)." : "If the server speaks https, open this page by https too.", "Something else may forbid it: a Content-Security-Policy that a proxy adds, an extension, a firewall."]
       ).map((t) => h("li", {}, t))));
-    } else if (s.is === "closed" || s.is === "retry") {
-      const code = s.is === "closed" ? String(s.code) : s.why.split(" ")[0]!;
+    } else if ((s.is === "closed" || s.is === "retry") && s.code) {
+      const code = String(s.code);
       const meaning = closes.find((k) => k.name === code);
       const limit = code === "1009" ? c.endpoint.bounds?.["maxMessage"] : code === "1013" ? c.endpoint.bounds?.["outbox"] : undefined;
       if (s.is === "closed" && s.mine) list.length = 0;
-      else if (meaning) list.push(h("p", {}, h("a", { href: "#close-" + code }, h("strong", {}, code)), s.is === "closed" && s.reason ? ` “${s.reason}”: ` : ": ", meaning.value, limit ? ` The limit here is ${bytesText(limit)}.` : ""));
+      else if (meaning) list.push(h("p", {}, h("a", { href: "#close-" + code }, h("strong", {}, code)), s.reason ? ` “${s.reason}”: ` : ": ", meaning.value, limit ? ` The limit here is ${bytesText(limit)}.` : ""));
       else if (s.is === "closed") list.push(h("p", {}, h("strong", {}, code), s.reason ? ` “${s.reason}”. ` : ". ", "A code of the application’s own."));
     }
     fill(this.hint, ...list);

@@ -38,14 +38,14 @@ function byName(model: Model, e: Endpoint, discriminator: string, known: Message
   const raw = member(text, discriminator);
   if (raw === undefined) {
     const issues = validate(text, null);
-    if (issues[0]?.code === "syntax") return notJSON(issues);
+    if (issues[0]?.code === "syntax") return notJSON(issues, text);
     return { name: "(no name)", message: "", flag: "undocumented", why: `it has no member ${discriminator}, which names the message`, add: "", issues };
   }
   const is = literal(raw);
   const m = known.find((k) => (k.names ?? []).some((n) => literal(n) === is));
   if (m) return against(model, e, m, text);
   const issues = validate(text, null);
-  if (issues[0]?.code === "syntax") return notJSON(issues);
+  if (issues[0]?.code === "syntax") return notJSON(issues, text);
   const name = is.startsWith('"') ? (JSON.parse(is) as string) : is;
   const sent = (e.send ?? []).find((k) => (k.names ?? []).some((n) => literal(n) === is));
   const near = nearest(name, known.map((k) => k.name));
@@ -57,7 +57,7 @@ function byName(model: Model, e: Endpoint, discriminator: string, known: Message
 
 function byShape(model: Model, e: Endpoint, known: Message[], text: string): Verdict {
   const syntax = validate(text, null);
-  if (syntax[0]?.code === "syntax") return notJSON(syntax);
+  if (syntax[0]?.code === "syntax") return notJSON(syntax, text);
   let best: Verdict | null = null;
   for (const m of known) {
     const v = against(model, e, m, text);
@@ -72,12 +72,13 @@ function against(model: Model, e: Endpoint, m: Message, text: string): Verdict {
   const plan = model.plan(e, m);
   const issues = plan ? validate(text, plan) : [];
   if (!issues.length) return good(m);
-  if (issues[0]!.code === "syntax") return notJSON(issues);
+  if (issues[0]!.code === "syntax") return notJSON(issues, text);
   return { name: m.name, message: m.id, flag: "differs", why: explain(issues[0]), add: "", issues };
 }
 
-function notJSON(issues: Issue[]): Verdict {
-  return { name: "frame", message: "", flag: "not JSON", why: explain(issues[0]), add: "", issues };
+function notJSON(issues: Issue[], text: string): Verdict {
+  const meant = /^\s*[{[]/.test(text); // it was to be JSON: nothing documents a broken one
+  return { name: "text", message: "", flag: "not JSON", why: explain(issues[0]), add: meant ? "" : 'Sends("")', issues };
 }
 
 export function explain(i: Issue | undefined): string {

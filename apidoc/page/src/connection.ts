@@ -8,7 +8,7 @@ export type State =
   | { is: "idle" }
   | { is: "connecting"; since: number }
   | { is: "open"; since: number; protocol: string }
-  | { is: "retry"; at: number; why: string }
+  | { is: "retry"; at: number; code: number; reason: string }
   | { is: "refused"; status: number; code: string; detail: string; issues: { path: string; code: string; message: string }[] }
   | { is: "unreachable"; upgradable: boolean; detail: string }
   | { is: "closed"; code: number; reason: string; mine: boolean };
@@ -149,22 +149,22 @@ export class Connection {
         this.go({ is: "refused", status: r.status, code: r.code, detail: r.detail, issues: r.issues });
         break;
       case "unreachable":
-        if (this.tries > 0) this.retry(data, "no answer");
+        if (this.tries > 0) this.retry(data, 0, "");
         else {
           this.queue = [];
           this.go({ is: "unreachable", upgradable: r.upgradable, detail: r.detail });
         }
         break;
       case "closed":
-        if (!r.mine && [1001, 1006, 1012, 1013].includes(r.code)) this.retry(data, `${r.code}${r.reason ? " " + r.reason : ""}`);
+        if (!r.mine && [1001, 1006, 1012, 1013].includes(r.code)) this.retry(data, r.code, r.reason);
         else this.go({ is: "closed", code: r.code, reason: r.reason, mine: r.mine });
         break;
     }
   }
 
-  private retry(data: Data, why: string): void {
+  private retry(data: Data, code: number, reason: string): void {
     const wait = Math.min(1000 * 2 ** this.tries++, 30_000);
-    this.go({ is: "retry", at: Date.now() + wait, why });
+    this.go({ is: "retry", at: Date.now() + wait, code, reason });
     this.timer = setTimeout(() => this.connect(data), wait) as unknown as number;
   }
 

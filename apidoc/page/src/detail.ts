@@ -1,7 +1,8 @@
 // A message unfolded: its tree with what the schema says beside each field, and why it is not what was documented.
-import type { Model, Row } from "./data.js";
+import type { Message, Model, Row } from "./data.js";
 import { bytesText, copy, fill, h, icon } from "./dom.js";
 import { type Json, Num, parse, write } from "./scan.js";
+import { unfolded } from "./reference.js";
 import type { Entry } from "./wire.js";
 
 export interface DetailHost {
@@ -9,6 +10,7 @@ export interface DetailHost {
   mask(text: string): string;
   resend(e: Entry): void;
   select(id: string): void;
+  types(): Map<string, Message>;
 }
 
 export function detail(box: HTMLElement, host: DetailHost, e: Entry, text: string, total: number): void {
@@ -26,7 +28,7 @@ export function detail(box: HTMLElement, host: DetailHost, e: Entry, text: strin
     h("button.small", { type: "button", title: "e", onclick: () => host.resend(e) }, icon("edit"), "Edit and resend"), copyButton, h("span.size", {}, bytesText(e.size))));
   const shown = host.mask(text);
   const tree = total <= 300_000 && !(e.binary && e.flag === "not JSON") ? parse(shown) : undefined;
-  if (tree !== undefined && typeof tree === "object" && tree !== null && !(tree instanceof Num)) parts.push(h("div.tree", {}, branch(tree, "", describer(message?.rows ?? []), 0)));
+  if (tree !== undefined && typeof tree === "object" && tree !== null && !(tree instanceof Num)) parts.push(h("div.tree", {}, branch(tree, "", describer(unfolded(message?.rows ?? [], host.types())), 0)));
   else parts.push(h("pre.raw", { tabindex: "0" }, shown.slice(0, 20_000), total > 20_000 ? h("em", {}, `\n… ${bytesText(total - 20_000)} more: save the log to read them`) : null));
   fill(box, ...parts);
 }

@@ -1,6 +1,6 @@
 // The log: every message on one line, only those in view in the document, whatever their number.
 import { explain } from "./classify.js";
-import type { Model } from "./data.js";
+import type { Message, Model } from "./data.js";
 import { detail } from "./detail.js";
 import { bytesText, copy, fill, frame, h, icon } from "./dom.js";
 import { type Entry } from "./wire.js";
@@ -18,6 +18,7 @@ export interface LogHost {
   clear(): void;
   export(): void;
   select(id: string): void;
+  types(): Map<string, Message>;
   counted(unseen: number): void;
 }
 
@@ -240,7 +241,7 @@ export class Log {
       h("span.way", { "aria-label": { in: "received", out: "sent", event: "" }[e.dir] }, { in: "↓", out: "↑", event: e.name === "open" ? "●" : "■" }[e.dir]),
       e.dir === "event" ? h("span.said", {}, said(e)) : h("span.name", {}, e.name),
       badge(e),
-      e.dir === "event" ? null : h("span.peek", {}, this.host.mask(e.why && e.flag ? e.why : e.text.slice(0, 300))),
+      e.dir === "event" ? null : h("span.peek", {}, this.host.mask(e.why && e.flag && e.flag !== "not JSON" ? e.why : e.text.slice(0, 300))),
       e.latency >= 0 ? h("span.ms", { title: e.exact ? "matched by its id" : "since the last message sent" }, `${e.exact ? "" : "≈"}${e.latency < 10 ? e.latency.toFixed(1) : e.latency.toFixed(0)} ms`) : null,
       e.size > 1024 ? h("span.size", {}, bytesText(e.size)) : null);
     const row = h("div.row", { role: "listitem", "data-dir": e.dir, "data-flag": e.flag, "data-conn": e.conn % 6, "data-seq": e.seq, "data-event": e.dir === "event" ? e.name : null }, line);

@@ -83,7 +83,7 @@ type (
 		What string   `json:"what"`
 	}
 	Heartbeat struct {
-		_ struct{} `ws:"heartbeat,drop"`
+		_ struct{} `ws:"heartbeat"`
 		N int64    `json:"n"`
 	}
 	Order struct {
@@ -119,7 +119,7 @@ type (
 const attack = `"></script><script>alert(1)</script><img src=x onerror=alert(1)> javascript:alert(1) ` + "\u2028 \u2029"
 
 func states() http.Handler {
-	r := wsrouter.New[struct{}](&wsrouter.Options{Name: "states", Description: "Everything that a page must be able to show.", Subprotocols: []string{"states.v1"}, MaxMessage: 32 << 20})
+	r := wsrouter.New[struct{}](&wsrouter.Options{Name: "states", Description: "Everything that a page must be able to show.", Subprotocols: []string{"states.v1"}, MaxMessage: 32 << 20, Overflow: wsrouter.OverflowWait})
 	r.Sends(Heartbeat{})
 	wsrouter.Receive(r, func(ctx context.Context, c *wsrouter.Conn[struct{}], m Do) error {
 		switch m.What {
