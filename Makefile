@@ -18,7 +18,7 @@ TESTED  := $(filter-out $(BROWSER),$(MODULES))
 # Installed by version, so that it stands in nobody's module graph.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help test fmt vet staticcheck unit fuzz bench browser lint-docs golden
+.PHONY: help test fmt vet staticcheck unit fuzz bench browser page lint-docs golden
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -52,8 +52,11 @@ fuzz: ## each fuzz target for FUZZTIME
 bench: ## beside other libraries, BENCHCOUNT rounds: medians and ratios
 	cd internal/bench && $(GO) run . -count $(BENCHCOUNT)
 
-browser: ## the chat in a headless Chromium, which must be installed
+browser: ## the chat and the docs page in a headless Chromium, which must be installed
 	cd $(BROWSER) && $(GO) test -count=1 -timeout 5m ./...
+
+page: ## build the docs page's script and hold its engine against the Go engine's verdicts (needs node and npm)
+	.ci/page
 
 lint-docs: ## the documents under Redocly and AsyncAPI's parser (needs node and npm)
 	.ci/lint-docs

@@ -146,6 +146,7 @@ const (
 	formatAsyncJSON
 	formatAsyncYAML
 	formatPage
+	formatConsole
 )
 
 // render returns the document in one form, made at its first use.
@@ -174,7 +175,9 @@ func (d *Doc) render(v view) (*rendered, error) {
 func (m *model) write(d *Doc, v view) (*rendered, error) {
 	switch v.format {
 	case formatPage:
-		return m.page(d)
+		return m.page(d, v.server)
+	case formatConsole:
+		return m.console(d, v.server)
 	case formatAsyncJSON:
 		return renderedJSON(m.asyncAPI(d)), nil
 	case formatAsyncYAML:

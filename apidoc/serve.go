@@ -2,6 +2,7 @@ package apidoc
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
@@ -15,8 +16,8 @@ import (
 
 // Serve routes the page at path and the documents beside it: Serve(mux, "/api/docs") answers GET of /api/docs,
 // /api/openapi.json, /api/openapi.yaml, /api/asyncapi.json and /api/asyncapi.yaml, and HEAD where mux takes it for GET
-// as http.ServeMux does. A path that ends in a slash holds them below it: "/docs/" has /docs/openapi.json. No other path is
-// routed; /docs/ is not found where /docs is served.
+// as http.ServeMux does. A path that ends in a slash holds them below it: "/docs/" has /docs/openapi.json. Below the page's path
+// lie the files of its console, such as /api/docs/console.js. No other path is routed; /docs/ is not found where /docs is served.
 //
 // Every URL in what is served is relative, so that it works behind a proxy that strips a prefix. Answers have a strong
 // ETag, are compressed for clients that accept gzip, and forbid to be framed or sniffed. The query ?ws=pseudo,
@@ -33,9 +34,20 @@ func (d *Doc) Serve(mux Mux, path string) {
 	}
 	dir := path[:strings.LastIndexByte(path, '/')+1]
 	server := serverOf(path)
+	below := strings.TrimSuffix(path, "/") + "/"
+	assets := below[strings.LastIndexByte(below[:len(below)-1], '/')+1:]
+	if strings.HasSuffix(path, "/") {
+		assets = ""
+	}
 	mux.Handle("GET "+exactly(mux, path), d.handler(path, func(*http.Request) (view, error) {
-		return view{format: formatPage}, nil
+		return view{format: formatPage, server: assets}, nil
 	}))
+	mux.Handle("GET "+below+consoleDataName, d.handler("", func(*http.Request) (view, error) {
+		return view{format: formatConsole, server: server}, nil
+	}))
+	for _, a := range []*asset{consoleScript, consoleWorker, consoleStyle} {
+		mux.Handle("GET "+below+a.name, d.serveAsset(a))
+	}
 	mux.Handle("GET "+dir+"openapi.json", d.handler("", func(r *http.Request) (view, error) {
 		return d.chosen(r, view{mode: d.Mode, server: server, format: formatJSON})
 	}))
@@ -89,10 +101,7 @@ func (d *Doc) chosen(r *http.Request, v view) (view, error) {
 // handler serves the view that the request asks for. A path that ends in a slash is answered itself, nothing below it.
 func (d *Doc) handler(path string, choose func(*http.Request) (view, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		protect(w.Header())
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		if !readable(w, r) {
 			return
 		}
 		if strings.HasSuffix(path, "/") && !strings.HasSuffix(r.URL.Path, "/") {
@@ -114,6 +123,17 @@ func (d *Doc) handler(path string, choose func(*http.Request) (view, error)) htt
 	})
 }
 
+// readable answers methods that change something.
+func readable(w http.ResponseWriter, r *http.Request) bool {
+	protect(w.Header())
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return true
+	}
+	w.Header().Set("Allow", "GET, HEAD")
+	http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+	return false
+}
+
 func protect(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -124,6 +144,7 @@ func protect(h http.Header) {
 type rendered struct {
 	contentType string
 	policy      string // Content-Security-Policy, "" for the strictest
+	cache       string // Cache-Control, "" to ask every time
 	data, gzip  []byte
 	etag        string // without quotes
 }
@@ -151,7 +172,7 @@ func renderedYAML(tree *object) *rendered {
 func (res *rendered) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", res.contentType)
-	h.Set("Cache-Control", "no-cache")
+	h.Set("Cache-Control", cmp.Or(res.cache, "no-cache"))
 	h.Set("Vary", "Accept-Encoding")
 	if res.policy != "" {
 		h.Set("Content-Security-Policy", res.policy)
