@@ -25,7 +25,7 @@ export class App {
   readonly nav: Nav;
   readonly bar: Bar;
   readonly compose: Compose;
-  readonly middle = h("main", { id: "main", tabindex: "-1" });
+  readonly middle = h("div.middle", { tabindex: "-1" });
   readonly notice = h("div.notice", { role: "status", hidden: true });
   private readonly stale = h("div.stale", { role: "status", hidden: true });
   private readonly tabBar = h("nav.tabs", { "aria-label": "Parts of the page" });
@@ -64,15 +64,15 @@ export class App {
   private layout(): void {
     const d = this.model.data;
     const links = [...document.querySelectorAll<HTMLAnchorElement>(".top .links a")].map((a) => h("a", { href: a.getAttribute("href")! }, a.textContent ?? ""));
-    const brand = h("a.brand", { href: "#", "aria-label": `${d.title} ${d.version}`, onclick: (e: Event) => (e.preventDefault(), this.select("")) },
-      h("span.mark", { "aria-hidden": "true" }, h("b", {}, "↑"), h("b", {}, "↓")), h("strong", {}, d.title), d.version ? h("span.version", {}, d.version) : null);
+    const brand = h("a.brand", { href: "#", onclick: (e: Event) => (e.preventDefault(), this.select("")) },
+      h("span.mark", { "aria-hidden": "true" }, h("b", {}, "↑"), h("b", {}, "↓")), h("h1", {}, d.title), d.version ? h("span.version", {}, d.version) : null);
     const header = h("header.top", {}, brand, this.nav.find,
       h("nav.links", { "aria-label": "Documents" }, ...links,
         h("button.icon", { type: "button", title: "Keys (?)", "aria-label": "Keyboard shortcuts", onclick: () => keysDialog(this) }, "?"),
         h("button.icon", { type: "button", title: "Light or dark", "aria-label": "Change colours", onclick: () => this.theme(this.root.dataset["theme"] === "dark" ? "light" : this.root.dataset["theme"] === "light" ? "" : matchMedia("(prefers-color-scheme:dark)").matches ? "light" : "dark") }, icon("theme"))));
     fill(this.tabBar, ...tabs.map((t, i) => h("button", { type: "button", "data-tab": t, "aria-pressed": "false", onclick: () => this.tab(i) }, t, t === "Log" ? h("span.more", { hidden: true }) : null)));
     const right = h("div.right", {}, this.bar.element, this.log.element);
-    const app = h("div.app", {}, h("a.skip", { href: "#main", onclick: (e: Event) => (e.preventDefault(), this.middle.focus()) }, "Skip to content"), header, this.stale, this.notice, h("div.regions", {}, this.nav.element, this.middle, right), this.tabBar);
+    const app = h("div.app", {}, h("a.skip", { href: "#main", onclick: (e: Event) => (e.preventDefault(), this.middle.focus()) }, "Skip to content"), header, this.stale, this.notice, h("main.regions", { id: "main" }, this.nav.element, this.middle, right), this.tabBar);
     if (!this.model.endpoints.length) right.hidden = true;
     document.body.replaceChildren(app);
     document.body.className = "console";
@@ -205,7 +205,7 @@ export class App {
     } else if (m) content = this.received(p.endpoint, m);
     else if (p.endpoint) content = [endpointPage(p.endpoint)];
     else if (p.id === "close-codes" || p.id === "error-codes") content = [codesPage(this.model.data, p.id === "error-codes")];
-    else content = [h("div.none.start", {}, h("h1", {}, "No endpoint yet"), h("p", {}, "Mount a router and it shows here:"), h("pre.code", { tabindex: "0" }, 'doc.Mount(mux, "/ws", router)'))];
+    else content = [h("div.none.start", {}, h("h2.title", {}, "No endpoint yet"), h("p", {}, "Mount a router and it shows here:"), h("pre.code", { tabindex: "0" }, 'doc.Mount(mux, "/ws", router)'))];
     fill(this.middle, ...content);
     this.middle.scrollTop = 0;
     this.nav.mark();
@@ -251,7 +251,7 @@ export class App {
     } }, icon("link"));
     return h("div.head", {},
       way ? h("p.eyebrow", {}, h("span", { class: "dir " + way, "aria-hidden": "true" }, way === "up" ? "↑" : "↓"), way === "up" ? "You send" : "You receive") : h("p.eyebrow", {}, "Type"),
-      h("h1", {}, m.name, m.type && m.type !== m.name ? h("span.type", {}, m.type) : null,
+      h("h2.title", {}, m.name, m.type && m.type !== m.name ? h("span.type", {}, m.type) : null,
         m.deprecated ? h("span.badge.warn", {}, "deprecated") : null, m.error ? h("span.badge", {}, "error reply") : null, m.always ? h("span.badge.good", {}, "at any time") : null, link),
       m.summary ? h("p.summary", {}, m.summary) : null,
       m.description ? h("p.text", {}, m.description) : null,

@@ -16,7 +16,7 @@ export interface BarHost {
 }
 
 export class Bar {
-  readonly tabs = h("div.conns", { role: "tablist", "aria-label": "Connections" });
+  readonly tabs = h("div.conns");
   readonly status = h("div.status");
   readonly fields = h("div.params");
   readonly hint = h("div.hint", { role: "status" });
@@ -32,8 +32,8 @@ export class Bar {
     const { conns, active: c } = this.host;
     if (!c) return;
     fill(this.tabs,
-      ...conns.map((k) => h("button.conn", { type: "button", role: "tab", "aria-selected": String(k === c), "data-conn": k.id % 6, "data-state": k.state.is, title: `${k.endpoint.path}, ${k.state.is}`, onclick: () => this.host.activate(k) },
-        h("b", {}, k.letter), h("span.dot"), conns.length > 1 && k.endpoint !== c.endpoint ? h("small", {}, k.endpoint.path) : null)),
+      h("div", { role: "tablist", "aria-label": "Connections" }, ...conns.map((k) => h("button.conn", { type: "button", role: "tab", "aria-selected": String(k === c), "data-conn": k.id % 6, "data-state": k.state.is, title: `${k.endpoint.path}, ${k.state.is}`, onclick: () => this.host.activate(k) },
+        h("b", {}, k.letter), h("span.dot"), conns.length > 1 && k.endpoint !== c.endpoint ? h("small", {}, k.endpoint.path) : null))),
       conns.length < 8 ? h("button.add", { type: "button", title: "Another connection to this endpoint", "aria-label": "Another connection", onclick: () => this.host.add() }, "+") : null,
       conns.length > 1 ? h("button.add.drop", { type: "button", title: `Close connection ${c.letter}`, "aria-label": `Remove connection ${c.letter}`, onclick: () => this.host.remove(c) }, icon("clear")) : null);
     this.tick();

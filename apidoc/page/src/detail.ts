@@ -1,7 +1,7 @@
 // A message unfolded: its tree with what the schema says beside each field, and why it is not what was documented.
 import type { Message, Model, Row } from "./data.js";
 import { bytesText, copy, fill, h, icon } from "./dom.js";
-import { type Json, Num, parse, write } from "./scan.js";
+import { type Json, member, Num, parse, write } from "./scan.js";
 import { unfolded } from "./reference.js";
 import type { Entry } from "./wire.js";
 
@@ -26,6 +26,8 @@ export function detail(box: HTMLElement, host: DetailHost, e: Entry, text: strin
   parts.push(h("div.actions", {},
     message ? h("a.small", { href: "#" + message.id, onclick: (ev: Event) => (ev.preventDefault(), host.select(message.id)) }, message.name) : null,
     h("button.small", { type: "button", title: "e", onclick: () => host.resend(e) }, icon("edit"), "Edit and resend"), copyButton, h("span.size", {}, bytesText(e.size))));
+  const code = message?.error && member(text, "code"), known = code && host.model.data.errors.find((x) => JSON.stringify(x.name) === code);
+  if (known) parts.push(h("p.meaning", {}, h("a", { href: "#error-" + known.name }, known.name), ": " + known.value));
   const shown = host.mask(text);
   const tree = total <= 300_000 && !(e.binary && e.flag === "not JSON") ? parse(shown) : undefined;
   if (tree !== undefined && typeof tree === "object" && tree !== null && !(tree instanceof Num)) parts.push(h("div.tree", {}, branch(tree, "", describer(unfolded(message?.rows ?? [], host.types())), 0)));

@@ -21,7 +21,7 @@ export function table(rows: Row[] | null | undefined, first = "Field"): HTMLElem
   const head = h("tr", { role: "row" }, ...[first, "Type and rules", "Description"].map((t) => h("th", { role: "columnheader", scope: "col" }, t)));
   return h("table.fields", { role: "table" }, h("thead", { role: "rowgroup" }, head), h("tbody", { role: "rowgroup" }, ...rows.map((r) =>
     h("tr", { role: "row", class: "d" + (r.depth ?? 0), "data-id": r.id },
-      h("th", { role: "rowheader", scope: "row" }, h("code", {}, r.name), r.required ? h("span.must", {}, "required") : null, r.deprecated ? h("span.badge.warn", {}, "deprecated") : null),
+      h("th", { role: "rowheader", scope: "row" }, h("code", {}, r.id ? h("a", { href: "#" + encodeURIComponent(r.id) }, r.name) : r.name), r.required ? h("span.must", {}, "required") : null, r.deprecated ? h("span.badge.warn", {}, "deprecated") : null),
       h("td", { role: "cell" }, h("span.kind", {}, r.in ? r.in + " · " : "", ...parts(r.type)), ...(r.rules ?? []).flatMap((t) => [" ", h("span.rule", {}, t)])),
       h("td.text", { role: "cell" }, r.description ?? "")))));
 }
@@ -39,18 +39,18 @@ export function pairs(list: Fact[] | null, id = "", long = false, words = false)
 export function endpointPage(e: Endpoint): HTMLElement {
   return h("div", {},
     h("p.eyebrow", {}, ["WebSocket", ...(e.tags ?? [])].join(" · ")),
-    h("h1.path", {}, e.path, e.deprecated ? h("span.badge.warn", {}, "deprecated") : null),
+    h("h2.title.path", {}, e.path, e.deprecated ? h("span.badge.warn", {}, "deprecated") : null),
     e.name ? h("p.name", {}, e.name) : null,
     e.description ? h("p.text", {}, e.description) : null,
     e.send?.length ? null : h("p.note", {}, "There is nothing to send: connect, and listen."),
     e.facts?.length ? h("ul.facts", {}, ...e.facts.map((f) => h("li", {}, h("span", {}, f.name), " ", h("code", {}, f.value)))) : null,
-    e.parameters?.length ? h("h2", {}, "Parameters") : null, table(e.parameters, "Parameter"),
-    h("h2", {}, "Refusals"), pairs(e.refusals),
-    e.limits?.length ? h("h2", {}, "Limits") : null, pairs(e.limits, "", false, true));
+    e.parameters?.length ? h("h3", {}, "Parameters") : null, table(e.parameters, "Parameter"),
+    h("h3", {}, "Refusals"), pairs(e.refusals),
+    e.limits?.length ? h("h3", {}, "Limits") : null, pairs(e.limits, "", false, true));
 }
 
 export function codesPage(d: Data, errors: boolean): HTMLElement {
   return errors
-    ? h("div", {}, h("h1", {}, "Error codes"), h("p.note", {}, "Of the error reply; an application adds its own."), pairs(d.errors, "error-", true))
-    : h("div", {}, h("h1", {}, "Close codes"), h("p.note", {}, "What the end of a connection means here."), pairs(d.closes, "close-", true));
+    ? h("div", {}, h("h2.title", {}, "Error codes"), h("p.note", {}, "Of the error reply; an application adds its own."), pairs(d.errors, "error-", true))
+    : h("div", {}, h("h2.title", {}, "Close codes"), h("p.note", {}, "What the end of a connection means here."), pairs(d.closes, "close-", true));
 }

@@ -1,13 +1,12 @@
 // The thread of the sockets: it receives, judges and keeps every message, and tells the page what fits a screen.
-import { classify } from "./classify.js";
+import { classify, explain } from "./classify.js";
 import { type Endpoint, Model } from "./data.js";
 import { byteLength, member } from "./scan.js";
 import { decode } from "./text.js";
-import { explain } from "./classify.js";
 import { validate } from "./validate.js";
 import { type Counts, type Entry, kept, type Order, type Report } from "./wire.js";
 
-const perBatch = 300, every = 50; // at most so many messages are told in so many ms
+const perBatch = 300, every = 100; // at most so many messages are told in so many ms
 const maxKept = 20_000, maxBytes = 64 << 20; // memory for what came
 const maxJudged = 4 << 20; // longer messages are known by their name only
 
@@ -274,11 +273,8 @@ function flush(): void {
   skippedFrom = null;
   const spent = inBatch;
   inBatch = 0;
-  if (spent >= perBatch) {
-    // Rest until the page can have drawn: what comes meanwhile is counted, not told.
-    inBatch = 0;
-    timer = setTimeout(flush, every) as unknown as number;
-  }
+  // In a flood, rest until the page has drawn and somebody may have read a line: what comes too much is counted.
+  if (spent >= perBatch) timer = setTimeout(flush, every) as unknown as number;
 }
 
 function exported(hide: string[]): Blob {

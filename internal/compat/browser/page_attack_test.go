@@ -123,21 +123,22 @@ func TestPageHostileLink(t *testing.T) {
 	b.harmless()
 }
 
-// responsive measures how long the page takes to answer a key, at worst of 20.
+// responsive measures how long the page takes to answer a key: nine times of ten within the limit, for a machine
+// that does something else meanwhile.
 func (b *tab) responsive(limit time.Duration) {
 	b.t.Helper()
 	worst, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](`(async () => {
-		let worst = 0;
+		const all = [];
 		for (let i = 0; i < 20; i++) {
 			const began = performance.now();
 			await new Promise(r => setTimeout(r));
 			const a = document.querySelector(".editor textarea");
 			a.dispatchEvent(new Event("input"));
 			await new Promise(r => requestAnimationFrame(() => setTimeout(r)));
-			worst = Math.max(worst, performance.now() - began);
+			all.push(performance.now() - began);
 			await new Promise(r => setTimeout(r, 50));
 		}
-		return worst;
+		return all.sort((a, b) => a - b)[17];
 	})()`, chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatal(err)
@@ -150,12 +151,12 @@ func (b *tab) responsive(limit time.Duration) {
 
 func TestPageFlood(t *testing.T) {
 	b := watched(t, serve(t, states(), "")+"/docs")
-	b.ask("flood", 500_000)
+	b.ask("flood", 200_000)
 	b.until(`document.querySelectorAll(".row[data-dir=in]").length > 5`)
-	b.responsive(250 * time.Millisecond)
+	b.responsive(100 * time.Millisecond)
 	b.shoot("page-flood")
 	b.sees(".foot", "not kept")
-	b.until(`Number(document.querySelector(".foot span").textContent.replace(/\D/g, "")) >= 500001`)
+	b.until(`Number(document.querySelector(".foot span").textContent.replace(/\D/g, "")) >= 200001`)
 	heap := b.read(`Math.round(performance.memory.usedJSHeapSize / 1048576)`)
 	t.Log(heap, "MiB")
 	if n := b.read(`document.querySelectorAll(".row").length`); len(n) > 2 {
@@ -167,13 +168,13 @@ func TestPageBigMessages(t *testing.T) {
 	b := watched(t, serve(t, states(), "")+"/docs")
 	b.ask("big", 16<<20)
 	b.line("16.0 MiB")
-	b.responsive(250 * time.Millisecond)
+	b.responsive(100 * time.Millisecond)
 	b.click(".row[data-dir=in] .line", b.read(`[...document.querySelectorAll(".row[data-dir=in] .line")].find(l => l.textContent.includes("MiB")).textContent`))
 	b.sees(".detail", "save the log to read")
 	b.shoot("page-big")
 	b.ask("deep", 10_000)
 	b.line("is nested deeper than 64 levels")
-	b.responsive(250 * time.Millisecond)
+	b.responsive(100 * time.Millisecond)
 	b.js(`{const a = document.querySelector(".editor textarea"); a.value = '{"type":"do","what":"' + "x".repeat(3e6) + '"}'; a.dispatchEvent(new Event("input"))}`)
 	b.sees(".verdict", "must be one of")
 }

@@ -76,7 +76,7 @@ func (b *tab) dark() {
 func statesPage(t *testing.T, width, height int64) *tab {
 	t.Helper()
 	b := open(t, browser(t), serve(t, states(), "")+"/docs", width, height)
-	b.sees("main h1", "do")
+	b.sees(".middle .title", "do")
 	return b
 }
 
@@ -118,7 +118,7 @@ func TestPageEnds(t *testing.T) {
 
 func TestPageRefusals(t *testing.T) {
 	b := open(t, browser(t), serve(t, states(), "/api")+"/docs#guarded-send-message", 1440, 900)
-	b.sees("main h1", "message")
+	b.sees(".middle .title", "message")
 	b.sendKey()
 	b.sees(".bar .hint", "401 unauthorized")
 	b.until(`document.activeElement?.type === "password"`)
@@ -152,7 +152,7 @@ func TestPageOrigin(t *testing.T) {
 		api.ServeHTTP(w, r)
 	})
 	b := open(t, browser(t), serve(t, strange, "")+"/docs", 1440, 900)
-	b.sees("main h1", "do")
+	b.sees(".middle .title", "do")
 	b.sendKey()
 	b.sees(".bar .hint", "Origins: []string{")
 	b.shoot("page-refused-403")
@@ -170,7 +170,7 @@ func TestPageUnreachable(t *testing.T) {
 		api.ServeHTTP(w, r)
 	})
 	b := open(t, browser(t), serve(t, lame, "")+"/docs", 1440, 900)
-	b.sees("main h1", "do")
+	b.sees(".middle .title", "do")
 	b.sendKey()
 	b.sees(".bar .hint", "proxy_set_header Upgrade")
 	b.shoot("page-unreachable-proxy")
@@ -246,7 +246,7 @@ func TestPageTwoConnections(t *testing.T) {
 	doc.Mount(mux, "/hub", hub)
 	doc.Serve(mux, "/docs")
 	b := open(t, browser(t), serve(t, mux, "")+"/docs", 1440, 900)
-	b.sees("main h1", "message")
+	b.sees(".middle .title", "message")
 	b.sendKey()
 	b.until(`document.querySelectorAll(".row[data-dir=in]").length === 1`)
 	b.click("button.add", "+")
@@ -264,9 +264,9 @@ func TestPageSearchAndKeys(t *testing.T) {
 	b := statesPage(t, 1440, 900)
 	b.js(`document.activeElement.blur()`)
 	b.press("j")
-	b.sees("main h1", "order")
+	b.sees(".middle .title", "order")
 	b.press("k")
-	b.sees("main h1", "do")
+	b.sees(".middle .title", "do")
 	b.press("/")
 	b.until(`document.activeElement.matches(".top input")`)
 	b.js(`{const f = document.querySelector(".top input"); f.value = "stock"; f.dispatchEvent(new Event("input"))}`)
