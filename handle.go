@@ -12,7 +12,7 @@ import (
 // already handled.
 //
 // The messages of one connection are handled one at a time, in order; while a handler blocks the connection is watched, and ctx
-// ends with it. A nil error means handled; an *[Error] is answered; a [Close] error closes; any other is logged and answered
+// ends with it. Messages that have not begun when the connection ends are discarded, also those before a peer's close frame. A nil error means handled; an *[Error] is answered; a [Close] error closes; any other is logged and answered
 // "internal" without its text. A panic closes the connection with 1011.
 func Receive[S, M any](r *Router[S], fn func(ctx context.Context, c *Conn[S], m M) error, opts ...HandlerOption) {
 	r.core.handle("Receive", registration{
@@ -81,6 +81,9 @@ func (r *router) handle(call string, reg registration) {
 	}
 	rt.sends = r.declare(call+": Sends", h.sends)
 	if rt.responds {
+		if t := rt.sends[0].typ; r.opts.Payload == "" && !isObject(t) {
+			panic(fmt.Sprintf("wsrouter: %s: the answer %v is no JSON object, so that it has no place for the correlation id", call, t))
+		}
 		r.messages.printID[rt.sends[0].typ] = true
 	}
 	r.refuseTwins(call, rt)

@@ -202,6 +202,9 @@ func (m *messages) settleError() {
 		}
 	}
 	msg, err := m.compile(t, name, false)
+	if err == nil && msg.plain {
+		err = fmt.Errorf("%v is no JSON object", t)
+	}
 	if err != nil {
 		panic(fmt.Sprintf("wsrouter: %s: %v", call, err))
 	}
@@ -226,9 +229,9 @@ func ownName(t reflect.Type, discriminator string) bool {
 	return false
 }
 
-// of returns the message of a value to be sent, and whether it may be sent undeclared. Any type that can be a message has one.
+// of returns the message of a value to be sent. Any type that can be a message has one.
 func (m *messages) of(t reflect.Type) (*message, error) {
-	if msg := m.sent[t]; msg != nil {
+	if msg := m.sent[t]; msg != nil && msg.frame == "" {
 		return msg, nil
 	}
 	if v, ok := m.strays.Load(t); ok {

@@ -33,7 +33,13 @@ type outbox struct {
 	room     chan struct{} // closed and renewed when bytes get fewer; nil: nobody waits
 	dropped  uint64        // since the connection began
 	episode  uint64        // dropped since the outbox was last empty
+	warn     bool          // an episode has begun and is not logged
 }
+
+// cost is what o counts for: its bytes, but empty messages are not free.
+func (o outgoing) cost() int { return max(len(o.data), minCost) }
+
+const minCost = 16
 
 // errOverflow says that the outbox is full and the policy is to close.
 var errOverflow = errors.New("wsrouter: outbox full")
@@ -41,8 +47,8 @@ var errOverflow = errors.New("wsrouter: outbox full")
 // push queues o or does what the overflow policy says.
 func (b *outbox) push(ctx context.Context, o outgoing) error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	for !b.shut && !b.fits(len(o.data)) {
+	defer b.unlock()
+	for !b.shut && !b.fits(o.cost()) {
 		switch b.overflow {
 		case OverflowClose:
 			b.shut = true
@@ -56,7 +62,7 @@ func (b *outbox) push(ctx context.Context, o outgoing) error {
 				b.drop(1)
 				return ErrDropped
 			}
-			b.bytes -= len(b.pop().data)
+			b.bytes -= b.pop().cost()
 			b.drop(1)
 		case OverflowWait:
 			if err := b.wait(ctx); err != nil {
@@ -71,7 +77,7 @@ func (b *outbox) push(ctx context.Context, o outgoing) error {
 		b.compact()
 	}
 	b.queue = append(b.queue, o)
-	b.bytes += len(o.data)
+	b.bytes += o.cost()
 	b.start()
 	return nil
 }
@@ -103,11 +109,19 @@ func (b *outbox) wake() {
 	}
 }
 
-// drop counts n dropped messages and logs the first of an episode. The caller holds mu.
-func (b *outbox) drop(n uint64) {
-	if b.episode == 0 {
-		b.log().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", b.limit, "dropped_before", b.dropped)
+// unlock logs that an episode of drops has begun, if one has. It does so without mu: a log may itself be sent over a connection.
+func (b *outbox) unlock() {
+	warn, before := b.warn, b.dropped-b.episode
+	b.warn = false
+	b.mu.Unlock()
+	if warn {
+		b.log().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", b.limit, "dropped_before", before)
 	}
+}
+
+// drop counts n dropped messages. The caller holds mu.
+func (b *outbox) drop(n uint64) {
+	b.warn = b.warn || b.episode == 0
 	b.dropped += n
 	b.episode += n
 }
@@ -115,7 +129,7 @@ func (b *outbox) drop(n uint64) {
 // discard empties the queue. The caller holds mu.
 func (b *outbox) discard() {
 	for b.head < len(b.queue) {
-		b.bytes -= len(b.pop().data)
+		b.bytes -= b.pop().cost()
 	}
 	b.queue, b.head = nil, 0
 	b.wake()
@@ -176,7 +190,7 @@ func (b *outbox) flush() {
 			if b.socket.Write(o.data, o.binary) != nil {
 				b.end() // the socket tells the connection why
 			}
-			b.wrote(len(o.data))
+			b.wrote(o.cost())
 		}
 	}
 }

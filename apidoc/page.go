@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
+	"encoding/json"
 	"html/template"
 	"strconv"
 	"strings"
@@ -17,8 +18,6 @@ var (
 	pageCSS string
 
 	pageTemplate = template.Must(template.New("page").Parse(pageHTML))
-	pagePolicy   = "default-src 'none'; style-src 'sha256-" + hashOf(pageCSS) + "'; img-src data:; " +
-		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 func hashOf(s string) string {
@@ -26,9 +25,24 @@ func hashOf(s string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// page renders the reference: all that the documents say, for people, without a script.
-func (m *model) page(d *Doc) (*rendered, error) {
-	p := &pageData{Title: d.Title, Version: d.Version, Description: d.Description, CSS: template.CSS(pageCSS)}
+// page renders the reference: all that the documents say, for people, without a script. With one, the console
+// of apidoc/page takes its place. assets is where that lies, relative to the page.
+func (m *model) page(d *Doc, assets string) (*rendered, error) {
+	p := m.pageData(d)
+	p.Script, p.Style = assets+consoleScript.versioned(), assets+consoleStyle.versioned()
+	var out bytes.Buffer
+	if err := pageTemplate.Execute(&out, p); err != nil {
+		return nil, err
+	}
+	r := newRendered("text/html; charset=utf-8", out.Bytes())
+	r.policy = pagePolicy(d.Servers)
+	return r, nil
+}
+
+// pageData lays out what page and console say.
+func (m *model) pageData(d *Doc) *pageData {
+	p := &pageData{Title: d.Title, Version: d.Version, Description: d.Description, CSS: template.CSS(pageCSS),
+		Closes: closeCodes, Errors: errorCodes}
 	if m.base != nil {
 		info := m.base.object("info")
 		p.Title, p.Version, p.Description = info.text("title"), info.text("version"), info.text("description")
@@ -48,55 +62,90 @@ func (m *model) page(d *Doc) (*rendered, error) {
 			p.Types = append(p.Types, b.pageType(c))
 		}
 	}
-	var out bytes.Buffer
-	if err := pageTemplate.Execute(&out, p); err != nil {
-		return nil, err
-	}
-	r := newRendered("text/html; charset=utf-8", out.Bytes())
-	r.policy = pagePolicy
-	return r, nil
+	return p
 }
 
-// What the template reads.
+// What the template reads, and in JSON the console.
 type (
 	pageData struct {
-		Title, Version, Description string
-		Endpoints                   []*pageEndpoint
-		Types                       []*pageMessage
-		CSS                         template.CSS
+		Title       string          `json:"title"`
+		Version     string          `json:"version"`
+		Description string          `json:"description,omitempty"`
+		Endpoints   []*pageEndpoint `json:"endpoints"`
+		Types       []*pageMessage  `json:"types"`
+		Closes      []pageFact      `json:"closes"`
+		Errors      []pageFact      `json:"errors"`
+		CSS         template.CSS    `json:"-"`
+		Script      string          `json:"-"` // where they lie, relative to the page
+		Style       string          `json:"-"`
 	}
 	pageEndpoint struct {
-		ID, Path, Name, Description string
-		Deprecated                  bool
-		Tags                        []string
-		Facts                       []pageFact
-		Parameters                  []pageRow
-		Refusals                    []pageFact
-		Connect                     string // a line of JavaScript
-		Send, Receive               []*pageMessage
-		Limits                      []pageFact
+		ID            string           `json:"id"`
+		Path          string           `json:"path"`
+		Name          string           `json:"name,omitempty"`
+		Description   string           `json:"description,omitempty"`
+		Deprecated    bool             `json:"deprecated,omitempty"`
+		Tags          []string         `json:"tags,omitempty"`
+		Facts         []pageFact       `json:"facts"`
+		Parameters    []pageRow        `json:"parameters"`
+		Refusals      []pageFact       `json:"refusals"`
+		Connect       string           `json:"-"` // a line of JavaScript
+		Send          []*pageMessage   `json:"send"`
+		Receive       []*pageMessage   `json:"receive"`
+		Limits        []pageFact       `json:"limits"`
+		Discriminator string           `json:"discriminator,omitempty"`
+		Payload       string           `json:"payload,omitempty"`
+		Correlation   string           `json:"correlation,omitempty"`
+		Binary        bool             `json:"binary,omitempty"`
+		Subprotocols  []string         `json:"subprotocols,omitempty"`
+		Bounds        map[string]int64 `json:"bounds"`
 	}
-	pageFact    struct{ Name, Value string }
+	pageFact struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	}
 	pageMessage struct {
-		ID, Name, Type, Handler, Summary, Description, Frame, Delivery string
-		Deprecated, Error, Always                                      bool
-		Rows                                                           []pageRow
-		Any                                                            []pagePart // the type, where it is no object
-		Rules                                                          []string
-		Example                                                        []pageToken
-		Links                                                          []pageLink // replies, or what it replies to
-		Responds                                                       bool
+		ID          string          `json:"id"`
+		Name        string          `json:"name"`
+		Type        string          `json:"type,omitempty"` // its schema
+		Handler     string          `json:"handler,omitempty"`
+		Summary     string          `json:"summary,omitempty"`
+		Description string          `json:"description,omitempty"`
+		Frame       string          `json:"frame,omitempty"`
+		Delivery    string          `json:"delivery,omitempty"`
+		Deprecated  bool            `json:"deprecated,omitempty"`
+		Error       bool            `json:"error,omitempty"`
+		Always      bool            `json:"always,omitempty"`
+		Rows        []pageRow       `json:"rows,omitempty"`
+		Any         []pagePart      `json:"any,omitempty"` // the type, where it is no object
+		Rules       []string        `json:"rules,omitempty"`
+		Example     []pageToken     `json:"-"`
+		Sample      json.RawMessage `json:"sample,omitempty"` // the example
+		Links       []pageLink      `json:"links,omitempty"`  // replies, or what it replies to
+		Responds    bool            `json:"responds,omitempty"`
+		Names       []string        `json:"names,omitempty"`  // values of the discriminator, as JSON
+		GoType      string          `json:"goType,omitempty"` // without the import path
 	}
 	pageRow struct {
-		Name, Description    string
-		In                   string // of parameters
-		Depth                int
-		Type                 []pagePart
-		Rules                []string
-		Required, Deprecated bool
+		ID          string          `json:"id,omitempty"`
+		Name        string          `json:"name"`
+		Description string          `json:"description,omitempty"`
+		In          string          `json:"in,omitempty"` // of parameters
+		Depth       int             `json:"depth,omitempty"`
+		Type        []pagePart      `json:"type"`
+		Rules       []string        `json:"rules,omitempty"`
+		Required    bool            `json:"required,omitempty"`
+		Deprecated  bool            `json:"deprecated,omitempty"`
+		Schema      json.RawMessage `json:"schema,omitempty"` // of parameters
 	}
-	pagePart  struct{ Text, Link string } // Link is an anchor without #, "" for none
-	pageLink  struct{ Text, Link string }
+	pagePart struct {
+		Text string `json:"text"`
+		Link string `json:"link,omitempty"` // an anchor without #, "" for none
+	}
+	pageLink struct {
+		Text string `json:"text"`
+		Link string `json:"link"`
+	}
 	pageToken struct{ Class, Text string }
 )
 
@@ -168,10 +217,14 @@ func (b *pageBuilder) endpoint(e *endpoint, servers []string) *pageEndpoint {
 		ID: unique(e.key, b.taken), Path: e.path, Name: e.Name, Description: e.Description,
 		Deprecated: e.Deprecated, Tags: e.Tags,
 		Facts: e.facts(), Refusals: e.refusals(), Connect: e.javaScript(servers), Limits: e.limits(),
+		Discriminator: e.Discriminator, Payload: e.Payload, Correlation: e.Spec.ID, Binary: e.Binary, Subprotocols: e.Subprotocols,
+		Bounds: e.Spec.Limits,
 	}
 	for _, param := range e.parameters {
 		row := b.row(param.Name, param.schema, 0)
+		row.ID = unique(p.ID+"."+param.In+"."+param.Name, b.taken)
 		row.In, row.Required, row.Deprecated = param.In, param.Required, param.Deprecated || row.Deprecated
+		row.Schema = appendJSON(nil, param.schema, -1)
 		if param.Description != "" {
 			row.Description = param.Description
 		}
@@ -214,7 +267,7 @@ func (b *pageBuilder) endpoint(e *endpoint, servers []string) *pageEndpoint {
 // message describes m at a place of its own.
 func (b *pageBuilder) message(m *message, id string) *pageMessage {
 	p := &pageMessage{ID: unique(id, b.taken), Name: m.title(), Description: m.Description, Frame: m.Frame,
-		Delivery: delivery(m.Delivery), Deprecated: m.Deprecated}
+		Delivery: delivery(m.Delivery), Deprecated: m.Deprecated, Names: m.Names, GoType: shortType(m.GoType)}
 	if m.component == nil {
 		return p
 	}
@@ -236,12 +289,32 @@ func (b *pageBuilder) fill(p *pageMessage, c *component) {
 	}
 	p.Deprecated = p.Deprecated || c.schema.get("deprecated") == true
 	p.Rows = b.rows(c.schema, 0)
+	b.anchorRows(p)
 	if len(p.Rows) == 0 {
 		p.Any, p.Rules = b.typeOf(c.schema), rules(c.schema)
 	}
 	if examples := c.schema.list("examples"); len(examples) > 0 {
 		p.Example = tokens(nil, examples[0], 0)
+		p.Sample = appendJSON(nil, examples[0], -1)
 	}
+}
+
+// anchorRows gives every field a place that a link can name: that of its message, a dot, and its path.
+func (b *pageBuilder) anchorRows(p *pageMessage) {
+	var path []string
+	for i := range p.Rows {
+		row := &p.Rows[i]
+		path = append(path[:row.Depth], row.Name)
+		row.ID = unique(p.ID+"."+strings.Join(path, "."), b.taken)
+	}
+}
+
+// shortType is a Go type as code writes it, without the import path.
+func shortType(goType string) string {
+	if strings.ContainsAny(goType, "[{(*") {
+		return goType
+	}
+	return goType[strings.LastIndexByte(goType, '/')+1:]
 }
 
 func delivery(s string) string {

@@ -135,6 +135,13 @@ func rules(s *object) []string {
 		list = append(list, strings.Join(words, " | "))
 	}
 	span := func(low, high, unit string) {
+		last := value(high)
+		if !s.has(high) {
+			last = value(low)
+		}
+		if last == "1" {
+			unit = strings.TrimSuffix(unit, "s")
+		}
 		switch {
 		case s.has(low) && s.has(high) && equal(s.get(low), s.get(high)):
 			list = append(list, value(low)+" "+unit)

@@ -2,6 +2,7 @@ package apidoc
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
@@ -14,13 +15,13 @@ import (
 )
 
 // Serve routes the page at path and the documents beside it: Serve(mux, "/api/docs") answers GET of /api/docs,
-// /api/openapi.json and /api/openapi.yaml, and HEAD where mux takes it for GET as http.ServeMux does. A path that ends
-// in a slash holds them below it: "/docs/" has /docs/openapi.json. No other path is routed; /docs/ is not found where
-// /docs is served.
+// /api/openapi.json, /api/openapi.yaml, /api/asyncapi.json and /api/asyncapi.yaml, and HEAD where mux takes it for GET
+// as http.ServeMux does. A path that ends in a slash holds them below it: "/docs/" has /docs/openapi.json. Below the page's path
+// lie the files of its console, such as /api/docs/console.js. No other path is routed; /docs/ is not found where /docs is served.
 //
 // Every URL in what is served is relative, so that it works behind a proxy that strips a prefix. Answers have a strong
 // ETag, are compressed for clients that accept gzip, and forbid to be framed or sniffed. The query ?ws=pseudo,
-// ?ws=upgrade or ?ws=none gives a document in another [Mode]. While the document cannot be built, which OpenAPI would
+// ?ws=upgrade or ?ws=none gives OpenAPI in another [Mode]. While a document cannot be built, which OpenAPI would
 // answer by a panic, requests get a 500 and the reason is logged to slog.Default().
 //
 // Serve panics if path is not a plain absolute path. It may be called again for another place.
@@ -33,14 +34,31 @@ func (d *Doc) Serve(mux Mux, path string) {
 	}
 	dir := path[:strings.LastIndexByte(path, '/')+1]
 	server := serverOf(path)
+	below := strings.TrimSuffix(path, "/") + "/"
+	assets := below[strings.LastIndexByte(below[:len(below)-1], '/')+1:]
+	if strings.HasSuffix(path, "/") {
+		assets = ""
+	}
 	mux.Handle("GET "+exactly(mux, path), d.handler(path, func(*http.Request) (view, error) {
-		return view{format: formatPage}, nil
+		return view{format: formatPage, server: assets}, nil
 	}))
+	mux.Handle("GET "+below+consoleDataName, d.handler("", func(*http.Request) (view, error) {
+		return view{format: formatConsole, server: server}, nil
+	}))
+	for _, a := range []*asset{consoleScript, consoleWorker, consoleStyle} {
+		mux.Handle("GET "+below+a.name, d.serveAsset(a))
+	}
 	mux.Handle("GET "+dir+"openapi.json", d.handler("", func(r *http.Request) (view, error) {
 		return d.chosen(r, view{mode: d.Mode, server: server, format: formatJSON})
 	}))
 	mux.Handle("GET "+dir+"openapi.yaml", d.handler("", func(r *http.Request) (view, error) {
 		return d.chosen(r, view{mode: d.Mode, server: server, format: formatYAML})
+	}))
+	mux.Handle("GET "+dir+"asyncapi.json", d.handler("", func(*http.Request) (view, error) {
+		return view{format: formatAsyncJSON}, nil
+	}))
+	mux.Handle("GET "+dir+"asyncapi.yaml", d.handler("", func(*http.Request) (view, error) {
+		return view{format: formatAsyncYAML}, nil
 	}))
 }
 
@@ -83,10 +101,7 @@ func (d *Doc) chosen(r *http.Request, v view) (view, error) {
 // handler serves the view that the request asks for. A path that ends in a slash is answered itself, nothing below it.
 func (d *Doc) handler(path string, choose func(*http.Request) (view, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		protect(w.Header())
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		if !readable(w, r) {
 			return
 		}
 		if strings.HasSuffix(path, "/") && !strings.HasSuffix(r.URL.Path, "/") {
@@ -108,6 +123,17 @@ func (d *Doc) handler(path string, choose func(*http.Request) (view, error)) htt
 	})
 }
 
+// readable answers methods that change something.
+func readable(w http.ResponseWriter, r *http.Request) bool {
+	protect(w.Header())
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return true
+	}
+	w.Header().Set("Allow", "GET, HEAD")
+	http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+	return false
+}
+
 func protect(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -118,6 +144,7 @@ func protect(h http.Header) {
 type rendered struct {
 	contentType string
 	policy      string // Content-Security-Policy, "" for the strictest
+	cache       string // Cache-Control, "" to ask every time
 	data, gzip  []byte
 	etag        string // without quotes
 }
@@ -133,11 +160,19 @@ func newRendered(contentType string, data []byte) *rendered {
 	return r
 }
 
+func renderedJSON(tree *object) *rendered {
+	return newRendered("application/json", append(appendJSON(nil, tree, 0), '\n'))
+}
+
+func renderedYAML(tree *object) *rendered {
+	return newRendered("application/yaml", appendYAML(nil, tree, 0))
+}
+
 // serve answers GET and HEAD. The two encodings have ETags of their own, as strong ones must.
 func (res *rendered) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", res.contentType)
-	h.Set("Cache-Control", "no-cache")
+	h.Set("Cache-Control", cmp.Or(res.cache, "no-cache"))
 	h.Set("Vary", "Accept-Encoding")
 	if res.policy != "" {
 		h.Set("Content-Security-Policy", res.policy)

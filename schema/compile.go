@@ -17,7 +17,6 @@ var (
 	typeDuration = reflect.TypeFor[time.Duration]()
 	typeRaw      = reflect.TypeFor[json.RawMessage]()
 	typeNumber   = reflect.TypeFor[json.Number]()
-	typeAny      = reflect.TypeFor[any]()
 )
 
 // A compiler turns the types of one plan into shapes, each once.

@@ -182,13 +182,16 @@ func (e *even) UnmarshalJSON(b []byte) error {
 
 func (e even) MarshalJSON() ([]byte, error) { return strconv.AppendInt(nil, int64(e), 10), nil }
 
-func TestValidate(t *testing.T) {
+// A validated is a type whose inputs stand in testdata/validate.
+type validated struct {
+	v any
+	o *schema.Options
+}
+
+func validatedTypes() map[string]validated {
 	flat := &schema.Envelope{Discriminator: "type", ID: "id"}
 	data := &schema.Envelope{Discriminator: "type", ID: "id", Payload: "data"}
-	for name, c := range map[string]struct {
-		v any
-		o *schema.Options
-	}{
+	return map[string]validated{
 		"chat":         {chat{}, &schema.Options{Envelope: flat}},
 		"syntax":       {chat{}, &schema.Options{Envelope: flat}},
 		"payload":      {chat{}, &schema.Options{Envelope: data, RejectUnknownMembers: true}},
@@ -209,7 +212,11 @@ func TestValidate(t *testing.T) {
 		"moments":      {moments{}, nil},
 		"formats":      {formatted{}, nil},
 		"derived":      {derived{}, nil},
-	} {
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for name, c := range validatedTypes() {
 		t.Run(name, func(t *testing.T) {
 			validateFile(t, name, reflect.TypeOf(c.v), mustCompile(t, c.v, c.o))
 		})
@@ -244,19 +251,25 @@ func validateFile(t *testing.T, name string, typ reflect.Type, p *schema.Plan) {
 			continue
 		}
 		inputs++
-		data := []byte(text)
-		if quoted, ok := strings.CutPrefix(text, "go:"); ok {
-			s, err := strconv.Unquote(quoted)
-			if err != nil {
-				t.Fatalf("%s: %v", text, err)
-			}
-			data = []byte(s)
-		}
+		data := input(t, text)
 		issues := p.Validate(data)
 		out.WriteString(describe(issues))
 		sameByDecode(t, p, typ, data, issues)
 	}
 	golden(t, path, out.String())
+}
+
+// input is what a line of inputs stands for.
+func input(t *testing.T, line string) []byte {
+	quoted, ok := strings.CutPrefix(line, "go:")
+	if !ok {
+		return []byte(line)
+	}
+	s, err := strconv.Unquote(quoted)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return []byte(s)
 }
 
 func describe(issues []schema.Issue) string {

@@ -11,8 +11,9 @@ import (
 const (
 	maxDepth  = 64
 	maxIssues = 100
-	maxInput  = 200 // bytes of an echoed value
-	maxListed = 10  // values named in a message, suggestions made
+	maxPaths  = 16 << 10 // bytes of all paths; the issue that goes beyond is the last
+	maxInput  = 200      // bytes of an echoed value
+	maxListed = 10       // values named in a message, suggestions made
 )
 
 // An Issue is one fault in a message. It is meant for whoever sent the message.
@@ -26,19 +27,27 @@ type Issue struct {
 
 // fail records an issue of the value at the current path. raw is the value, nil for none.
 func (s *scanner) fail(code, message string, params map[string]any, raw []byte) {
-	if len(s.issues) >= maxIssues {
+	if s.full() {
 		return
 	}
-	s.issues = append(s.issues, Issue{Path: s.pointer(""), Code: code, Message: message, Params: params, Input: echo(raw)})
+	path := s.pointer("")
+	s.paths += len(path)
+	s.issues = append(s.issues, Issue{Path: path, Code: code, Message: message, Params: params, Input: echo(raw)})
 }
 
 // failMember records an issue of a member of the object at the current path.
 func (s *scanner) failMember(name, code, message string, params map[string]any) {
-	if len(s.issues) >= maxIssues {
+	if s.full() {
 		return
 	}
-	s.issues = append(s.issues, Issue{Path: s.pointer("/" + escapePointer(name)), Code: code, Message: message, Params: params})
+	path := s.pointer("/" + escapePointer(name))
+	s.paths += len(path)
+	s.issues = append(s.issues, Issue{Path: path, Code: code, Message: message, Params: params})
 }
+
+// full reports whether no more issues are recorded. Paths hold names of the peer's: one long name with a hundred faults below it
+// would make an answer a hundred times as long as the message.
+func (s *scanner) full() bool { return len(s.issues) >= maxIssues || s.paths >= maxPaths }
 
 // pointer is the JSON Pointer of the current value with tail behind it. It is built only when something is
 // wrong: good messages never pay for it.

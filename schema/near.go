@@ -4,7 +4,7 @@ import "github.com/wsrouter-go/wsrouter/internal/spell"
 
 // suggest returns the nearest of n names to one that is unknown, "" if none is near. A message gets only so many.
 func (s *scanner) suggest(name string, n int, at func(int) string) (best string) {
-	if s.nhint >= maxListed || len(s.issues) >= maxIssues || len(name) >= maxDistance {
+	if s.nhint >= maxListed || s.full() || len(name) >= maxDistance {
 		return ""
 	}
 	s.nhint++

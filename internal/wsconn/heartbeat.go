@@ -56,7 +56,8 @@ func (s *Socket) onBeat() {
 }
 
 // beatDue reports whether it is time for a ping. A peer that has shown no life ends here, unless it was us who did not
-// read: then it gets its time again.
+// read: then it is asked again later. Its answer waits unread, but writing to a peer that is gone fails, which is all that
+// tells so while the handler of a message blocks and as much is read ahead as may be.
 func (s *Socket) beatDue() bool {
 	s.mu.Lock()
 	switch b := &s.beat; {
@@ -68,7 +69,8 @@ func (s *Socket) beatDue() bool {
 		b.awaiting = false
 		b.timer.Reset(max(s.pause()-s.cfg.PongTimeout, 0))
 	case s.stalled:
-		b.timer.Reset(s.cfg.PongTimeout)
+		b.awaiting = false
+		b.timer.Reset(s.pause())
 	default:
 		s.mu.Unlock()
 		s.Abort(fmt.Errorf("no pong within %v", s.cfg.PongTimeout))

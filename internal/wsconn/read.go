@@ -124,6 +124,9 @@ func (s *Socket) deliver(m message) {
 		m.free()
 		return
 	}
+	if s.busy {
+		m.fit()
+	}
 	s.queue = append(s.queue, m)
 	s.queued += m.cost()
 	if !s.busy {
@@ -244,8 +247,18 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, firstChunk); retu
 
 func getBuffer() *[]byte { return buffers.Get().(*[]byte) }
 
+// fit moves a message that has to wait out of a buffer that is much larger: what is read ahead is counted by what it holds.
+func (m *message) fit() {
+	if cap(*m.data) <= 2*len(*m.data)+messageCost {
+		return
+	}
+	exact := append([]byte(nil), *m.data...)
+	m.free()
+	m.data = &exact
+}
+
 func (m message) free() {
-	if cap(*m.data) > maxKept {
+	if cap(*m.data) > maxKept || cap(*m.data) < firstChunk {
 		return
 	}
 	*m.data = (*m.data)[:0]

@@ -1,0 +1,106 @@
+package apidoc_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/apidoc"
+)
+
+var versioned = regexp.MustCompile(`(?:href|src)="([^"?]*)\?(v=[\w-]+)"`)
+
+// Where the page is served its console is found, whatever the path and behind a prefix.
+func TestConsoleFiles(t *testing.T) {
+	for path, dir := range map[string]string{"/docs": "/docs/", "/a/docs": "/a/docs/", "/docs/": "/docs/", "/": "/"} {
+		mux := http.NewServeMux()
+		doc := apidoc.New("T", "1")
+		doc.Mount(mux, "/ws", endpoint(chat()))
+		doc.Serve(mux, path)
+		page := request(mux, "GET", path).Body.String()
+		found := versioned.FindAllStringSubmatch(page, -1)
+		if len(found) != 2 {
+			t.Fatalf("%s: the page refers to %v", path, found)
+		}
+		for _, f := range found {
+			at := path[:strings.LastIndexByte(path, '/')+1] + f[1]
+			w := request(mux, "GET", at+"?"+f[2])
+			if w.Code != 200 || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") || w.Body.Len() < 1000 {
+				t.Errorf("%s: %s: %d %v", path, at, w.Code, w.Header())
+			}
+			if w := request(mux, "GET", at+"?v=other"); w.Header().Get("Cache-Control") != "no-cache" {
+				t.Errorf("%s: another version is kept: %v", at, w.Header())
+			}
+			if w := request(mux, "POST", at); w.Code != 405 {
+				t.Errorf("POST %s: %d", at, w.Code)
+			}
+		}
+		checkCaching(t, mux, dir+"console.json", request(mux, "GET", dir+"console.json"))
+		var data struct{ Root, Worker string }
+		if err := json.Unmarshal(request(mux, "GET", dir+"console.json").Body.Bytes(), &data); err != nil {
+			t.Fatal(err)
+		}
+		if w := request(mux, "GET", dir+data.Worker); w.Code != 200 || !strings.Contains(w.Header().Get("Content-Security-Policy"), "connect-src 'self';") {
+			t.Errorf("%s: the worker: %d %v", path, w.Code, w.Header())
+		}
+	}
+}
+
+// The size of everything that a first visit loads, compressed.
+func TestConsoleIsSmall(t *testing.T) {
+	_, mux := full()
+	total := 0
+	for _, path := range []string{"console.js", "worker.js", "console.css"} {
+		total += request(mux, "GET", "/docs/"+path, "Accept-Encoding", "gzip").Body.Len()
+	}
+	if total > 66<<10 { // the rest of 70 KB is the reference's style
+		t.Errorf("%d bytes", total)
+	}
+}
+
+func TestConsolePolicy(t *testing.T) {
+	mux := http.NewServeMux()
+	doc := apidoc.New("T", "1")
+	doc.Servers = []string{"https://api.example.com/v1/", "/relative", "ftp://x", "https://evil.example;script-src *", "https://user:pass@host.example"}
+	doc.Mount(mux, "/ws", endpoint(chat()))
+	doc.Serve(mux, "/docs")
+	policy := request(mux, "GET", "/docs").Header().Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "script-src 'self';", "connect-src 'self' https://api.example.com wss://api.example.com;",
+		"frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'", "trusted-types wsrouter"} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("the policy lacks %s: %s", want, policy)
+		}
+	}
+	if strings.Contains(policy, "unsafe") || strings.Contains(policy, "*") || strings.Contains(policy, "evil") || strings.Contains(policy, "user") {
+		t.Errorf("policy %s", policy)
+	}
+}
+
+// The console's data holds what the page shows, with schemas and numbers as they were printed.
+func TestConsoleData(t *testing.T) {
+	spec := chat()
+	spec.Receives = append(spec.Receives, wsrouter.Operation{Handler: "onSecret", Hidden: true, Message: wsrouter.Message{Name: "secret", GoType: "x.Secret", Schema: []byte(`{"type":"object"}`)}})
+	mux := http.NewServeMux()
+	doc := apidoc.New("T", "1")
+	doc.Mount(mux, "/v1/ws", endpoint(spec))
+	doc.Serve(mux, "/v1/docs")
+	body := request(mux, "GET", "/v1/docs/console.json").Body.Bytes()
+	if strings.Contains(strings.ToLower(string(body)), "secret") {
+		t.Error("what is hidden is in the console's data")
+	}
+	data := decode(t, body)
+	if got := at(data, "root"); got != ".." {
+		t.Errorf("root %v", got)
+	}
+	id, _ := at(data, "endpoints", 0, "send", 0, "id").(string)
+	if page := request(mux, "GET", "/v1/docs").Body.String(); id == "" || !strings.Contains(page, ` id="`+id+`"`) {
+		t.Errorf("the message %q is elsewhere on the page", id)
+	}
+	name, _ := at(data, "endpoints", 0, "send", 0, "type").(string)
+	if at(data, "schemas", name) == nil {
+		t.Errorf("no schema %q", name)
+	}
+}

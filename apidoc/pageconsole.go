@@ -1,0 +1,141 @@
+package apidoc
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// The console: what the page becomes where there is JavaScript. apidoc/page holds its sources, `make page` builds it.
+
+//go:embed page/dist/console.js page/dist/worker.js page/dist/console.css
+var consoleFiles embed.FS
+
+var (
+	consoleScript = newAsset("console.js", "text/javascript; charset=utf-8")
+	consoleWorker = newAsset("worker.js", "text/javascript; charset=utf-8")
+	consoleStyle  = newAsset("console.css", "text/css; charset=utf-8")
+)
+
+// consoleData is the name of what the console shows, beside its script.
+const consoleDataName = "console.json"
+
+// An asset is a file of the console.
+type asset struct {
+	name string
+	*rendered
+}
+
+func newAsset(name, contentType string) *asset {
+	data, err := consoleFiles.ReadFile("page/dist/" + name)
+	if err != nil {
+		panic(err) // the name is checked by go:embed
+	}
+	return &asset{name, newRendered(contentType, data)}
+}
+
+// versioned is the asset's URL, another one for every content, so that nobody has to ask whether it changed.
+func (a *asset) versioned() string { return a.name + "?v=" + a.etag[:12] }
+
+// serveAsset answers for a file of the console. connect is what the policy lets it talk to.
+func (d *Doc) serveAsset(a *asset) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !readable(w, r) {
+			return
+		}
+		res := *a.rendered
+		if a == consoleWorker {
+			res.policy = "default-src 'none'; connect-src " + connectSources(d.Servers) + "; frame-ancestors 'none'" // a worker obeys its own
+		}
+		if r.URL.Query().Get("v") == a.etag[:12] {
+			res.cache = "public, max-age=31536000, immutable"
+		}
+		res.serve(w, r)
+	})
+}
+
+// console is the data that the console shows: the page's, the schemas, and the way to the API.
+func (m *model) console(d *Doc, root string) (*rendered, error) {
+	data := struct {
+		Root    string   `json:"root"` // of the API, relative to the page
+		Servers []string `json:"servers"`
+		Worker  string   `json:"worker"`
+		*pageData
+		Schemas json.RawMessage `json:"schemas"`
+	}{Root: root, Servers: origins(d.Servers), Worker: consoleWorker.versioned(), pageData: m.pageData(d)}
+	schemas := newObject()
+	for _, c := range m.registry.components {
+		schemas.set(c.name, c.schema)
+	}
+	data.Schemas = appendJSON(nil, schemas, -1)
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(data); err != nil {
+		return nil, err
+	}
+	return newRendered("application/json", out.Bytes()), nil
+}
+
+// origins lists the servers that a browser can reach by an address of their own.
+func origins(servers []string) []string {
+	list := []string{}
+	for _, s := range servers {
+		if u, err := url.Parse(s); err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil {
+			list = append(list, strings.TrimSuffix(s, "/"))
+		}
+	}
+	return list
+}
+
+// connectSources is what the page may talk to: its own origin and the document's servers.
+func connectSources(servers []string) string {
+	list := []string{"'self'"}
+	for _, s := range origins(servers) {
+		u, _ := url.Parse(s)
+		if strings.ContainsAny(u.Host, " ;,'\"*") {
+			continue
+		}
+		for _, source := range []string{u.Scheme + "://" + u.Host, strings.Replace(u.Scheme, "http", "ws", 1) + "://" + u.Host} {
+			if !slices.Contains(list, source) {
+				list = append(list, source)
+			}
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+// pagePolicy lets the page run its own script and nothing else, and talk to its own server.
+func pagePolicy(servers []string) string {
+	return "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'sha256-" + hashOf(pageCSS) + "'; " +
+		"connect-src " + connectSources(servers) + "; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+		"require-trusted-types-for 'script'; trusted-types wsrouter"
+}
+
+// closeCodes says what the end of a connection means here.
+var closeCodes = []pageFact{
+	{"1000", "Closed as agreed: the work is done."},
+	{"1001", "The server is shutting down. Connect again; another one may answer."},
+	{"1002", "The client broke the WebSocket protocol."},
+	{"1003", "A frame of the wrong kind: text where binary is expected, or the other way round."},
+	{"1005", "Closed without a code."},
+	{"1006", "The connection was lost: no close frame came. The server died, or something between cut the line."},
+	{"1007", "Text that is not UTF-8."},
+	{"1008", "Refused by a rule of the application: not allowed, or too often."},
+	{"1009", "A message larger than the server takes."},
+	{"1011", "The server failed while it handled a message. Its log says why."},
+	{"1013", "The client read too slowly, and what waited for it outgrew the server's limit."},
+	{"4401", "The credentials have expired. Sign in, and connect again."},
+}
+
+// errorCodes are those that the library itself answers with.
+var errorCodes = []pageFact{
+	{"not_json", "The message is not JSON."},
+	{"unknown_type", "No message has this name. The issue says which there are, and the nearest."},
+	{"validation_failed", "The message breaks a rule of its schema; the issues say which, and where."},
+	{"internal", "The server failed to handle the message. Its log says why; the connection goes on."},
+}

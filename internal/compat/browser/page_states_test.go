@@ -1,0 +1,306 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/apidoc"
+)
+
+// js runs a script for its effect.
+func (b *tab) js(format string, args ...any) {
+	b.t.Helper()
+	b.run(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(format, args...)))
+}
+
+// read evaluates an expression to a text.
+func (b *tab) read(expression string) string {
+	b.t.Helper()
+	text, err := chromedp.Run(b.ctx, chromedp.Evaluate[string]("String("+expression+")"))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return text
+}
+
+// write replaces what is in the editor.
+func (b *tab) write(text string) {
+	b.t.Helper()
+	b.js(`{const a = document.querySelector(".editor textarea"); a.focus(); a.select(); document.execCommand("insertText", false, %q)}`, text)
+}
+
+// pick goes to a place of the page.
+func (b *tab) pick(id string) {
+	b.t.Helper()
+	b.js(`location.hash = %q`, "#"+id)
+	b.until(fmt.Sprintf(`document.querySelector("[aria-current]")?.dataset.id === %q`, id))
+}
+
+// click presses the first visible button that begins with text within selector.
+func (b *tab) click(selector, text string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf(`(() => { const e = [...document.querySelectorAll(%q)].find(e => e.checkVisibility() && e.textContent.trim().startsWith(%q)); e?.click(); return !!e })()`, selector, text))
+}
+
+// ask has the server do something.
+func (b *tab) ask(what string, n int) {
+	b.t.Helper()
+	b.write(fmt.Sprintf(`{"type":"do","what":%q,"n":%d}`, what, n))
+	b.sendKey()
+}
+
+// line waits for a row of the log that holds text.
+func (b *tab) line(text string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf(`[...document.querySelectorAll(".row")].some(r => r.textContent.includes(%q))`, text))
+}
+
+func (b *tab) dark() {
+	b.t.Helper()
+	b.run(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+		})
+		return chromedp.Void{}, err
+	})
+}
+
+func statesPage(t *testing.T, width, height int64) *tab {
+	t.Helper()
+	b := open(t, browser(t), serve(t, states(), "")+"/docs", width, height)
+	b.sees("main h1", "do")
+	return b
+}
+
+func TestPageUndocumented(t *testing.T) {
+	b := statesPage(t, 1440, 900)
+	for _, what := range []string{"reply", "undocumented", "differs", "broken", "numbers", "text", "binary"} {
+		b.ask(what, 0)
+	}
+	b.line("user_left")
+	b.until(`document.querySelectorAll('.row[data-flag="undocumented"],.row[data-flag="differs"],.row[data-flag="not JSON"]').length === 5`)
+	b.click(`.row[data-flag="undocumented"] .line`, "")
+	b.sees(".detail", "Sends(UserLeft{})")
+	b.shoot("page-undocumented")
+	b.click(`.row[data-flag="undocumented"] .line`, "")
+	b.click(`.row[data-flag="differs"] .line`, "")
+	b.sees(".detail", "must be a string")
+	b.click(`.row[data-dir=in] .line`, b.read(`[...document.querySelectorAll(".row[data-dir=in] .line")].find(l => l.textContent.includes("9007199254740993")).textContent`))
+	b.sees(".warning", "9007199254740992")
+	b.shoot("page-differs")
+}
+
+func TestPageEnds(t *testing.T) {
+	b := statesPage(t, 1440, 900)
+	b.shoot("page-idle")
+	for what, want := range map[string]string{"close": "4000", "slow": "you read too slowly", "panic": "1011"} {
+		b.ask(what, 0)
+		b.sees(".bar .hint", want)
+		b.shoot("page-closed-" + what)
+		if what == "slow" {
+			b.sees(".status", "next try in")
+			b.click(".status button", "Stop")
+		}
+	}
+	b.ask("reply", 0)
+	b.line("done")
+	b.click(".status button", "Close")
+	b.sees(".status", "closed by you 1000")
+}
+
+func TestPageRefusals(t *testing.T) {
+	b := open(t, browser(t), serve(t, states(), "/api")+"/docs#guarded-send-message", 1440, 900)
+	b.sees("main h1", "message")
+	b.sendKey()
+	b.sees(".bar .hint", "401 unauthorized")
+	b.until(`document.activeElement?.type === "password"`)
+	b.shoot("page-refused-401")
+	b.press("let-me-in")
+	b.sendKey()
+	b.line("lobby: ")
+	b.until(`!document.body.innerText.includes("let-me-in") && !location.href.includes("let-me-in") && !JSON.stringify(localStorage).includes("let-me-in")`)
+	b.shoot("page-token")
+	b.click(".status button", "Close")
+	b.js(`{const i = document.querySelector('[data-key="query.limit"] input'); i.value = "1000"; i.dispatchEvent(new Event("input"))}`)
+	b.click(".status button", "Connect")
+	b.sees(`[data-key="query.limit"].wrong`, "must be at most 100")
+	b.shoot("page-refused-400")
+	b.js(`{const i = document.querySelector('[data-key="query.limit"] input'); i.value = ""; i.dispatchEvent(new Event("input"));
+		const r = document.querySelector('[data-key="path.room"] input'); r.value = "gone"; r.dispatchEvent(new Event("input"))}`)
+	b.click(".status button", "Try again")
+	b.sees(".bar .hint", "no such room")
+	b.shoot("page-refused-404")
+	b.take() // the browser reports every refusal on its own
+}
+
+// A page under another origin than the API allows is told the line that allows it.
+func TestPageOrigin(t *testing.T) {
+	api := states()
+	strange := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" || strings.HasPrefix(r.URL.Path, "/states") {
+			r.Host = "api.example.com"
+			r.Header.Set("Origin", "http://docs.example.com")
+		}
+		api.ServeHTTP(w, r)
+	})
+	b := open(t, browser(t), serve(t, strange, "")+"/docs", 1440, 900)
+	b.sees("main h1", "do")
+	b.sendKey()
+	b.sees(".bar .hint", "Origins: []string{")
+	b.shoot("page-refused-403")
+	b.take()
+}
+
+func TestPageUnreachable(t *testing.T) {
+	api := states()
+	// A proxy that takes the Upgrade header away.
+	lame := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Upgrade")
+		if strings.HasPrefix(r.URL.Path, "/feed") {
+			panic(http.ErrAbortHandler)
+		}
+		api.ServeHTTP(w, r)
+	})
+	b := open(t, browser(t), serve(t, lame, "")+"/docs", 1440, 900)
+	b.sees("main h1", "do")
+	b.sendKey()
+	b.sees(".bar .hint", "proxy_set_header Upgrade")
+	b.shoot("page-unreachable-proxy")
+	b.pick("feed")
+	b.click(".status button", "Connect")
+	b.sees(".bar .hint", "Is the server running")
+	b.shoot("page-unreachable")
+	b.take()
+}
+
+func TestPageEditor(t *testing.T) {
+	b := statesPage(t, 1440, 900)
+	b.pick("states-send-order")
+	b.write(`{"type":"order","items":[{"sku":"abc","qty":1.0},{"sku":"ABC-12","qty":0,"qty":1}],"note":12}`)
+	b.sees(".verdict", "5 issues")
+	b.until(`document.querySelectorAll(".editor i.bad").length >= 5`)
+	b.sees("button.send", "Connect and send anyway")
+	b.shoot("page-invalid")
+	b.click(".toolbar button", "Example")
+	b.sees(".verdict", "✓ valid")
+
+	b.pick("states-send-do")
+	b.write("{\n  \"type\": \"do\",\n  \"what\": \"\"\n}")
+	b.js(`{const a = document.querySelector(".editor textarea"); a.setSelectionRange(29, 29)}`)
+	b.press("un")
+	b.until(`!document.querySelector(".completions").hidden`)
+	b.shoot("page-completion")
+	b.press("\r")
+	b.until(`document.querySelector(".editor textarea").value.includes('"what": "undocumented"')`)
+	b.sees(".verdict", "✓ valid")
+	b.write(`{"type":"do","what":"repyl"}`)
+	b.sees(".verdict", "did you mean reply?")
+	b.run(chromedp.Reload())
+	b.until(`document.querySelector(".editor textarea")?.value.includes("repyl")`) // the draft is still there
+}
+
+func TestPageForm(t *testing.T) {
+	b := statesPage(t, 1440, 900)
+	b.pick("states-send-profile")
+	b.click(".modes button", "Form")
+	b.sees(".form", "As others see it.")
+	b.js(`{const i = [...document.querySelectorAll(".form label")].find(l => l.textContent.startsWith("name")).querySelector("input"); i.value = "x"; i.dispatchEvent(new Event("input"))}`)
+	b.sees(".form .fault", "must have at least 2 characters")
+	b.shoot("page-form")
+	b.js(`{const i = [...document.querySelectorAll(".form label")].find(l => l.textContent.startsWith("name")).querySelector("input"); i.value = "Grace"; i.dispatchEvent(new Event("input"))}`)
+	b.sendKey()
+	b.line("Grace")
+	b.line("done")
+}
+
+func TestPageFeedAndEmpty(t *testing.T) {
+	b := statesPage(t, 1440, 900)
+	b.pick("feed")
+	b.sees("main", "There is nothing to send")
+	b.shoot("page-feed")
+	b.click(".status button", "Connect")
+	b.line("heartbeat")
+	mux := http.NewServeMux()
+	apidoc.New("Nothing", "1").Serve(mux, "/docs")
+	empty := open(t, browser(t), serve(t, mux, "")+"/docs", 1440, 900)
+	empty.sees("main", "doc.Mount(mux")
+	empty.shoot("page-empty")
+}
+
+func TestPageTwoConnections(t *testing.T) {
+	hub := wsrouter.New[struct{}](&wsrouter.Options{Discriminator: "action"})
+	hub.OnConnect(func(ctx context.Context, c *wsrouter.Conn[struct{}]) error { return hub.Room("all").Join(c) })
+	wsrouter.Receive(hub, func(ctx context.Context, c *wsrouter.Conn[struct{}], m ChatMessage) error {
+		return hub.Room("all").Broadcast(ctx, m)
+	}, wsrouter.Sends(ChatMessage{}))
+	mux := http.NewServeMux()
+	doc := apidoc.New("Hub", "1")
+	doc.Mount(mux, "/hub", hub)
+	doc.Serve(mux, "/docs")
+	b := open(t, browser(t), serve(t, mux, "")+"/docs", 1440, 900)
+	b.sees("main h1", "message")
+	b.sendKey()
+	b.until(`document.querySelectorAll(".row[data-dir=in]").length === 1`)
+	b.click("button.add", "+")
+	b.js(`document.querySelector(".editor textarea").focus()`)
+	b.write(`{"action":"message","message":"hello from B"}`)
+	b.sendKey()
+	b.until(`document.querySelectorAll(".row[data-dir=in]").length === 3`)
+	b.until(`[...document.querySelectorAll(".row[data-dir=in] .letter")].map(l => l.textContent).sort().join("") === "AAB"`)
+	b.shoot("page-two-connections")
+	b.js(`{const f = document.querySelector(".tools input"); f.value = "conn:b dir:in"; f.dispatchEvent(new Event("input"))}`)
+	b.until(`document.querySelectorAll(".row").length === 1`)
+}
+
+func TestPageSearchAndKeys(t *testing.T) {
+	b := statesPage(t, 1440, 900)
+	b.js(`document.activeElement.blur()`)
+	b.press("j")
+	b.sees("main h1", "order")
+	b.press("k")
+	b.sees("main h1", "do")
+	b.press("/")
+	b.until(`document.activeElement.matches(".top input")`)
+	b.js(`{const f = document.querySelector(".top input"); f.value = "stock"; f.dispatchEvent(new Event("input"))}`)
+	b.until(`[...document.querySelectorAll(".side li")].some(l => l.textContent.includes("sku"))`)
+	b.shoot("page-search")
+	b.js(`{const f = document.querySelector(".top input"); f.value = "heartbeet"; f.dispatchEvent(new Event("input"))}`)
+	b.sees(".side", "heartbeat")
+	b.press("\x1b")
+	b.press("?")
+	b.sees("dialog", "Single letters are keys")
+	b.shoot("page-keys")
+}
+
+func TestPageSmallAndDark(t *testing.T) {
+	b := statesPage(t, 360, 740)
+	b.until("document.documentElement.scrollWidth <= 360")
+	b.shoot("page-360-compose")
+	b.click("button.send", "Connect")
+	b.click(".tabs button", "Log")
+	b.line("done")
+	b.until("document.documentElement.scrollWidth <= 360")
+	b.shoot("page-360-log")
+	b.click(".tabs button", "Messages")
+	b.until("document.documentElement.scrollWidth <= 360")
+	b.shoot("page-360-messages")
+
+	d := statesPage(t, 1440, 900)
+	d.dark()
+	d.ask("undocumented", 0)
+	d.line("user_left")
+	d.click(`.row[data-flag="undocumented"] .line`, "")
+	d.shoot("page-dark")
+	d.pick("guarded-send-message")
+	d.write(`{"type":"message","message":7}`)
+	d.sees(".verdict", "must be a string")
+	d.shoot("page-dark-invalid")
+}
