@@ -3,6 +3,8 @@ package wsrouter
 import (
 	"encoding/json"
 	"slices"
+
+	"github.com/wsrouter-go/wsrouter/internal/comment"
 )
 
 // A Spec is a router as plain data, all that documents, clients and pages need. Whoever got it owns it.
@@ -103,6 +105,10 @@ func (r *router) describeRoute(rt *route) Operation {
 		Message:     rt.message.describe(),
 		Sends:       r.describeSent(rt.sends),
 		Responds:    rt.responds,
+	}
+	if text := comment.Func(rt.function); text != "" {
+		op.Summary = orElse(op.Summary, firstSentence(text))
+		op.Description = orElse(op.Description, text)
 	}
 	if rt.path != nil {
 		path := *rt.path

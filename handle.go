@@ -72,6 +72,7 @@ func (r *router) handle(call string, reg registration) {
 	}
 	rt := &route{
 		handlerName: functionName(reg.fn),
+		function:    runtimeName(reg.fn),
 		handler:     h,
 		message:     r.messages.received(call, reg.message, h.as, reg.answer != nil),
 		responds:    reg.answer != nil,
@@ -133,12 +134,8 @@ func (r *router) declare(call string, msgs []any) []declaration {
 
 // functionName is the last part of fn's Go name, "" for a closure or a generic function, which have none of their own.
 func functionName(fn any) string {
-	v := reflect.ValueOf(fn)
-	if v.Kind() != reflect.Func || v.IsNil() {
-		return ""
-	}
-	full := runtime.FuncForPC(v.Pointer()).Name()
-	if strings.HasSuffix(full, "]") || strings.Contains(full, "[...].func") {
+	full := runtimeName(fn)
+	if full == "" || strings.HasSuffix(full, "]") || strings.Contains(full, "[...].func") {
 		return ""
 	}
 	name := strings.TrimSuffix(full[strings.LastIndexByte(full, '.')+1:], "-fm")
@@ -146,6 +143,15 @@ func functionName(fn any) string {
 		return ""
 	}
 	return name
+}
+
+// runtimeName is fn's Go name with its package, "" if it is nil.
+func runtimeName(fn any) string {
+	v := reflect.ValueOf(fn)
+	if v.Kind() != reflect.Func || v.IsNil() {
+		return ""
+	}
+	return runtime.FuncForPC(v.Pointer()).Name()
 }
 
 // isClosure recognises the names that the compiler gives to function literals: main.glob..func1, main.New.func2, main.New.func2.1.

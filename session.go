@@ -13,6 +13,7 @@ import (
 
 	jsonv2 "github.com/go-json-experiment/json"
 
+	"github.com/wsrouter-go/wsrouter/internal/comment"
 	"github.com/wsrouter-go/wsrouter/internal/spell"
 	"github.com/wsrouter-go/wsrouter/schema"
 )
@@ -27,7 +28,9 @@ type session struct {
 // param is one tagged field.
 type param struct {
 	field   schema.Field
-	name    string // of the Go field, for panics
+	name    string       // of the Go field, for panics
+	owner   reflect.Type // that declares the field
+	goName  string
 	index   []int
 	typ     reflect.Type
 	sources []source
@@ -136,7 +139,7 @@ func (s *session) addParam(t reflect.Type, f reflect.StructField, index []int, s
 	} else if _, said := f.Tag.Lookup("required"); !said && f.Type.Kind() == reflect.Pointer {
 		field.Required = false // the only thing that a pointer adds to a parameter is that it may be absent
 	}
-	s.params = append(s.params, param{*field, where, index, f.Type, sources, f.Tag.Get("deprecated") == "true"})
+	s.params = append(s.params, param{*field, where, t, f.Name, index, f.Type, sources, f.Tag.Get("deprecated") == "true"})
 	return nil
 }
 
@@ -412,7 +415,7 @@ func (s *session) describe() []Param {
 			list = append(list, Param{
 				Name:        src.name,
 				In:          src.in,
-				Description: p.field.Doc,
+				Description: orElse(p.field.Doc, comment.Field(p.owner, p.goName)),
 				Required:    p.field.Required && len(p.sources) == 1,
 				Deprecated:  p.deprecated,
 				Schema:      append(json.RawMessage(nil), p.field.Plan.Schema()...),
