@@ -35,7 +35,8 @@ staticcheck: ## staticcheck in every module
 	@rc=0; for m in $(MODULES); do echo "staticcheck $$m"; (cd $$m && $(GO) run $(STATICCHECK) ./...) || rc=1; done; exit $$rc
 
 unit: ## every test of every module, but the browser's
-	@rc=0; for m in $(TESTED); do echo "test $$m"; (cd $$m && $(GO) test -race -shuffle=on -timeout 8m ./...) || rc=1; done; exit $$rc
+	@rc=0; for m in $(TESTED); do echo "test $$m"; (cd $$m && $(GO) test -race -shuffle=on -timeout 8m ./...) || rc=1; done; \
+	  echo "test internal/compat, random routers without -race"; (cd internal/compat && $(GO) test -run 'TestRandomRouters$$' .) || rc=1; exit $$rc
 
 fuzz: ## each fuzz target for FUZZTIME
 	@for m in $(TESTED); do (cd $$m; \
