@@ -1,7 +1,7 @@
 // The middle region for a message that is sent: editor or form, its verdict, and the button that sends.
 import type { App } from "./app.js";
 import type { Endpoint, Message } from "./data.js";
-import { copy, fill, h, icon } from "./dom.js";
+import { command, copy, fill, h, icon } from "./dom.js";
 import { compact, Editor, faults } from "./editor.js";
 import { flatFields, Form } from "./form.js";
 import { parse, write } from "./scan.js";
@@ -155,7 +155,7 @@ export class Compose {
     const to = this.app.conns.length > 1 ? ` on ${c.letter}` : "";
     if (this.send.dataset["label"] !== label + to) {
       this.send.dataset["label"] = label + to;
-      fill(this.send, label + to, h("kbd", {}, "Ctrl ↵"));
+      fill(this.send, label + to, h("kbd", {}, command + " ↵"));
     }
     this.send.classList.toggle("doubt", bad);
     if (this.app.log) this.app.log.redrawEmpty();

@@ -110,8 +110,24 @@ export class Connection {
     return list;
   }
 
+  private opened = "";
+
+  /** Whether the parameters lead elsewhere than the open connection does. */
+  moved(data: Data): boolean {
+    return this.opened !== this.address(data, false).href + this.protocols().join();
+  }
+
+  reconnect(): void {
+    this.post({ do: "close", conn: this.id });
+    this.again = true;
+  }
+
+  private again = false;
+
   connect(data: Data): void {
     clearTimeout(this.timer);
+    this.again = false;
+    this.opened = this.address(data, false).href + this.protocols().join();
     const probe = this.address(data, false), url = new URL(probe);
     url.protocol = probe.protocol.replace("http", "ws");
     this.go({ is: "connecting", since: Date.now() });
@@ -156,7 +172,8 @@ export class Connection {
         }
         break;
       case "closed":
-        if (!r.mine && [1001, 1006, 1012, 1013].includes(r.code)) this.retry(data, r.code, r.reason);
+        if (this.again) this.connect(data);
+        else if (!r.mine && [1001, 1006, 1012, 1013].includes(r.code)) this.retry(data, r.code, r.reason);
         else this.go({ is: "closed", code: r.code, reason: r.reason, mine: r.mine });
         break;
     }
