@@ -55,7 +55,7 @@ bench: ## beside other libraries, BENCHCOUNT rounds: medians and ratios
 browser: ## the chat in a headless Chromium, which must be installed
 	cd $(BROWSER) && $(GO) test -count=1 -timeout 5m ./...
 
-lint-docs: ## the documents under Redocly (needs node and npm)
+lint-docs: ## the documents under Redocly and AsyncAPI's parser (needs node and npm)
 	.ci/lint-docs
 
 golden: ## rewrite the golden files; read the diff before you commit it
