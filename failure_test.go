@@ -98,6 +98,9 @@ var failures = []struct {
 			return fmt.Errorf("handle: %w", wsrouter.Errorf("full", "no room"))
 		})
 	}},
+	{name: "nil *Error", declare: func(s *scene) {
+		s.on(func(context.Context, *conn) error { var e *wsrouter.Error; return e })
+	}},
 	{name: "Close", declare: func(s *scene) {
 		s.on(func(context.Context, *conn) error { return wsrouter.Close(4000, "enough") })
 	}},

@@ -43,7 +43,7 @@ func (c *conn) connect() {
 	switch {
 	case err == nil:
 	case c.closedBy(err):
-	case errors.As(err, &failure):
+	case errors.As(err, &failure) && failure != nil:
 		c.answer(failure, nil)
 		c.close(1008, shorten(failure.Code))
 	case over(c.ctx, err) && c.isOver():
@@ -227,7 +227,7 @@ func (c *conn) settle(f Frame, err error) {
 	case errors.As(err, &protocol):
 		c.logger().Debug("wsrouter: frame refused", "code", protocol.Code, "reason", protocol.Reason)
 		c.closeAs(protocol.Code, protocol.Reason)
-	case errors.As(err, &failure):
+	case errors.As(err, &failure) && failure != nil:
 		if failure.cause != nil {
 			c.logger().Warn("wsrouter: error answered", "code", failure.Code, "err", err)
 		}
