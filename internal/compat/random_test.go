@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	routerCases = flag.Int("router.cases", 200, "random documents that other people's validators judge")
+	routerCases = flag.Int("router.cases", 60, "random documents that other people's validators judge")
 	routerKeep  = flag.String("router.keep", "", "directory for the random documents, for tools that are not in Go")
 )
 
