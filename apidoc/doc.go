@@ -1,5 +1,5 @@
-// Package apidoc writes the documents of routers and serves them: an OpenAPI document, as JSON and YAML, and a
-// reference page for people.
+// Package apidoc writes the documents of routers and serves them: an OpenAPI document, as JSON and YAML, and a page
+// for people that talks to the live sockets.
 //
 //	doc := apidoc.New("Chat", "1.0.0")
 //	doc.Mount(mux, "/ws/{room_id}", chat) // the route and its place in the documents
@@ -31,6 +31,14 @@
 // A pseudo operation carries x-websocket-message: {direction, path, handler, name}. Nothing routes it, and its own
 // path segment keeps code generators working: oapi-codegen's servers panic on anything else behind a path
 // parameter, such as a Path of ": WS join". [UpgradeOnly] leaves the pseudo operations out.
+//
+// # The page
+//
+// The page is a reference, and where there is JavaScript a console: it connects to the live endpoints, checks messages by
+// their schemas before they are sent, names every message that comes and flags what is not documented. A refused handshake
+// is asked for its reason by a plain GET. Links to a message, a field, a close code or an error code carry the parameters but
+// no credentials, and never connect by themselves. It needs nothing from elsewhere, and its Content-Security-Policy lets
+// it run its own script only and talk to its own origin and [Doc.Servers] only.
 //
 // # Names
 //
