@@ -309,6 +309,7 @@ export class App {
           const c = this.conns.find((k) => k.id === n.conn);
           if (c) c.counts = n;
         }
+        this.bar.soon();
         this.log.add(r.rows, r.skipped);
         this.count(r.rows.filter((e) => e.dir === "in").length);
         break;

@@ -1,7 +1,7 @@
 // The connection bar: which connections there are, where they lead, how they are, and what to do about it.
 import { type Connection, isList, key } from "./connection.js";
 import type { Model, Row } from "./data.js";
-import { bytesText, copy, fill, h, icon } from "./dom.js";
+import { bytesText, copy, fill, frame, h, icon } from "./dom.js";
 import { type Json, Num } from "./scan.js";
 import { isSecret } from "./store.js";
 
@@ -50,6 +50,8 @@ export class Bar {
     this.shown = "";
     this.draw();
   }
+
+  readonly soon = frame(() => this.tick());
 
   private tick(): void {
     const { active: c, model } = this.host;
@@ -105,7 +107,7 @@ export class Bar {
 
   private shownAddress(c: Connection): string {
     const u = c.address(this.host.model.data, true);
-    return (c.server ? u.host : "") + decodeURI(u.pathname) + u.search;
+    return (c.server ? u.host : "") + readable(u.pathname) + u.search;
   }
 
   private form(c: Connection): void {
@@ -188,6 +190,14 @@ export class Bar {
     }
     fill(this.hint, ...list);
     this.hint.hidden = !list.length;
+  }
+}
+
+function readable(path: string): string {
+  try {
+    return decodeURI(path);
+  } catch {
+    return path;
   }
 }
 

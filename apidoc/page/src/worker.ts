@@ -33,6 +33,7 @@ scope.onmessage = ({ data: o }) => {
   switch (o.do) {
     case "data":
       model = new Model(o.text);
+      for (const s of sockets.values()) s.endpoint = model.endpoints.find((e) => e.path === s.endpoint.path) ?? s.endpoint;
       break;
     case "open":
       open(o);
