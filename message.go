@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/wsrouter-go/wsrouter/schema"
@@ -201,6 +202,9 @@ func (m *messages) settleError() {
 			name = ""
 		}
 	}
+	for _, responds := range m.printID { // an answer to a question may be an error
+		m.printID[t] = m.printID[t] || responds
+	}
 	msg, err := m.compile(t, name, false)
 	if err == nil && msg.plain {
 		err = fmt.Errorf("%v is no JSON object", t)
@@ -222,7 +226,7 @@ func ownName(t reflect.Type, discriminator string) bool {
 		if f.Name == "_" && len(f.Index) == 1 && f.Tag.Get("ws") != "" {
 			return true
 		}
-		if name, _, _ := cutComma(f.Tag.Get("json")); discriminator != "" && name == discriminator {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); discriminator != "" && name == discriminator {
 			return true
 		}
 	}

@@ -1,5 +1,5 @@
 // Package apidoc writes the documents of routers and serves them: OpenAPI and AsyncAPI, each as JSON and YAML, and a
-// reference page for people.
+// page for people that talks to the live sockets.
 //
 //	doc := apidoc.New("Chat", "1.0.0")
 //	doc.Mount(mux, "/ws/{room_id}", chat) // the route and its place in the documents
@@ -70,6 +70,14 @@
 // the path never are. The scheme is httpApiKey in query, header or cookie; for the Authorization header it is http bearer,
 // or http basic if its description or schema says so. A subprotocol that carries a credential is an httpApiKey in
 // Sec-WebSocket-Protocol. Any one of an endpoint's credentials is enough to AsyncAPI; which of them are required, the binding says.
+//
+// # The page
+//
+// The page is a reference, and where there is JavaScript a console: it connects to the live endpoints, checks messages by
+// their schemas before they are sent, names every message that comes and flags what is not documented. A refused handshake
+// is asked for its reason by a plain GET. Links to a message, a field, a close code or an error code carry the parameters but
+// no credentials, and never connect by themselves. It needs nothing from elsewhere, and its Content-Security-Policy lets
+// it run its own script only and talk to its own origin and [Doc.Servers] only.
 //
 // # Names
 //

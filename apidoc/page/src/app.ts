@@ -3,12 +3,12 @@ import { Bar } from "./bar.js";
 import { Compose } from "./compose.js";
 import { Connection, key } from "./connection.js";
 import { type Endpoint, type Message, Model } from "./data.js";
-import { copy, fill, h, icon } from "./dom.js";
+import { command, copy, fill, h, icon, narrow } from "./dom.js";
 import { keysDialog, listen } from "./keys.js";
 import { Log } from "./log.js";
 import { Nav } from "./nav.js";
 import { coloured } from "./editor.js";
-import { codesPage, endpointPage, schemaOf } from "./reference.js";
+import { codesPage, endpointPage, overview, schemaOf } from "./reference.js";
 import { write } from "./scan.js";
 import { isSecret, load, save } from "./store.js";
 import type { Entry, Order, Report } from "./wire.js";
@@ -32,7 +32,7 @@ export class App {
   private readonly worker: Worker;
   private readonly asked = new Map<number, (t: { text: string; total: number }) => void>();
   private nextConn = 0;
-  private unseen = 0;
+  private missed = 0;
 
   constructor(public model: Model, private etag: string, private readonly beside: (name: string) => string, private readonly root: HTMLElement) {
     this.worker = new Worker(trusted(beside(model.data.worker)) as string);
@@ -64,13 +64,13 @@ export class App {
   private layout(): void {
     const d = this.model.data;
     const links = [...document.querySelectorAll<HTMLAnchorElement>(".top .links a")].map((a) => h("a", { href: a.getAttribute("href")! }, a.textContent ?? ""));
-    const brand = h("a.brand", { href: "#", onclick: (e: Event) => (e.preventDefault(), this.select("")) },
+    const brand = h("a.brand", { href: "#", onclick: (e: Event) => (e.preventDefault(), this.select("overview")) },
       h("span.mark", { "aria-hidden": "true" }, h("b", {}, "↑"), h("b", {}, "↓")), h("h1", {}, d.title), d.version ? h("span.version", {}, d.version) : null);
     const header = h("header.top", {}, brand, this.nav.find,
       h("nav.links", { "aria-label": "Documents" }, ...links,
         h("button.icon", { type: "button", title: "Keys (?)", "aria-label": "Keyboard shortcuts", onclick: () => keysDialog(this) }, "?"),
         h("button.icon", { type: "button", title: "Light or dark", "aria-label": "Change colours", onclick: () => this.theme(this.root.dataset["theme"] === "dark" ? "light" : this.root.dataset["theme"] === "light" ? "" : matchMedia("(prefers-color-scheme:dark)").matches ? "light" : "dark") }, icon("theme"))));
-    fill(this.tabBar, ...tabs.map((t, i) => h("button", { type: "button", "data-tab": t, "aria-pressed": "false", onclick: () => this.tab(i) }, t, t === "Log" ? h("span.more", { hidden: true }) : null)));
+    fill(this.tabBar, ...tabs.map((t, i) => h("button", { type: "button", "data-tab": t, "aria-pressed": "false", onclick: () => this.tab(i) }, t, t === "Log" ? h("span.dot") : null, t === "Log" ? h("span.more", { hidden: true }) : null)));
     const right = h("div.right", {}, this.bar.element, this.log.element);
     const app = h("div.app", {}, h("a.skip", { href: "#main", onclick: (e: Event) => (e.preventDefault(), this.middle.focus()) }, "Skip to content"), header, this.stale, this.notice, h("main.regions", { id: "main" }, this.nav.element, this.middle, right), this.tabBar);
     if (!this.model.endpoints.length) right.hidden = true;
@@ -82,16 +82,17 @@ export class App {
   tab(i: number): void {
     this.root.dataset["tab"] = tabs[i]!;
     for (const b of this.tabBar.querySelectorAll("button")) b.setAttribute("aria-pressed", String(b.dataset["tab"] === tabs[i]));
-    if (i === 2) this.counted(this.unseen);
+    if (i === 2) this.count(-this.missed);
     this.log.refresh();
   }
 
-  counted(unseen: number): void {
-    this.unseen = unseen;
+  /** Counts what came while the log was out of sight. */
+  private count(more: number): void {
+    this.missed = this.root.dataset["tab"] === "Log" ? 0 : this.missed + more;
     const badge = this.tabBar.querySelector<HTMLElement>(".more");
     if (!badge) return;
-    badge.hidden = !unseen || this.root.dataset["tab"] === "Log";
-    badge.textContent = unseen > 999 ? "999+" : String(unseen);
+    badge.hidden = !this.missed;
+    badge.textContent = this.missed > 999 ? "999+" : String(this.missed);
   }
 
   private theme(t: string): void {
@@ -124,7 +125,7 @@ export class App {
       if (m.id === id) return { id, endpoint: null, message: m, send: false, row: "" };
       if (m.rows?.some((r) => r.id === id)) return { id: m.id, endpoint: null, message: m, send: false, row: id };
     }
-    if (id === "close-codes" || id === "error-codes") return { id, endpoint: null, message: null, send: false, row: "" };
+    if (id === "overview" || id === "close-codes" || id === "error-codes") return { id, endpoint: null, message: null, send: false, row: "" };
     for (const [list, prefix, page] of [[this.model.data.closes, "close-", "close-codes"], [this.model.data.errors, "error-", "error-codes"]] as const) {
       if (id.startsWith(prefix) && list.some((f) => prefix + f.name === id)) return { id: page, endpoint: null, message: null, send: false, row: id };
     }
@@ -171,7 +172,7 @@ export class App {
     if (!place) return;
     this.show(place, false);
     this.linked(true);
-    if (matchMedia("(max-width:68rem)").matches) this.tab(1);
+    if (narrow()) this.tab(1);
   }
 
   /** Keeps the address such that it leads here. */
@@ -205,6 +206,7 @@ export class App {
     } else if (m) content = this.received(p.endpoint, m);
     else if (p.endpoint) content = [endpointPage(p.endpoint)];
     else if (p.id === "close-codes" || p.id === "error-codes") content = [codesPage(this.model.data, p.id === "error-codes")];
+    else if (p.id === "overview" && this.model.endpoints.length) content = [overview(this.model.data)];
     else content = [h("div.none.start", {}, h("h2.title", {}, "No endpoint yet"), h("p", {}, "Mount a router and it shows here:"), h("pre.code", { tabindex: "0" }, 'doc.Mount(mux, "/ws", router)'))];
     fill(this.middle, ...content);
     this.middle.scrollTop = 0;
@@ -214,7 +216,7 @@ export class App {
       const row = [...this.middle.querySelectorAll<HTMLElement>("[data-id]")].find((r) => r.dataset["id"] === p.row);
       row?.classList.add("target");
       row?.scrollIntoView({ block: "center" });
-    } else if (arrival && p.send && !matchMedia("(max-width:68rem)").matches) this.compose.focus();
+    } else if (arrival && p.send && !narrow()) this.compose.focus();
   }
 
   /** Brings a connection of that endpoint before the reader. */
@@ -263,6 +265,9 @@ export class App {
   private connection(e: Endpoint): Connection {
     const c = new Connection(this.nextConn++, e, this.model, (o) => this.post(o));
     c.onchange = () => {
+      if (narrow() && c === this.active && (c.state.is === "refused" || c.state.is === "unreachable")) this.tab(2); // where it says why
+      const log = this.tabBar.querySelector<HTMLElement>("[data-tab=Log]");
+      if (log) log.dataset["state"] = this.active.state.is;
       this.bar.draw();
       this.compose.update();
     };
@@ -304,7 +309,9 @@ export class App {
           const c = this.conns.find((k) => k.id === n.conn);
           if (c) c.counts = n;
         }
+        this.bar.soon();
         this.log.add(r.rows, r.skipped);
+        this.count(r.rows.filter((e) => e.dir === "in").length);
         break;
       case "text":
         this.asked.get(r.seq)?.({ text: r.text ?? "", total: r.text === null ? -1 : r.total });
@@ -369,7 +376,7 @@ export class App {
     const may = e.receive ?? [];
     const m = this.place.send ? this.place.message : null;
     return h("div", {},
-      h("p.big", {}, m ? h("kbd", {}, "Ctrl") : null, m ? h("kbd", {}, "↵") : null,
+      h("p.big", {}, m ? h("kbd", {}, command) : null, m ? h("kbd", {}, "↵") : null,
         m ? (this.active.state.is === "open" ? ` sends ${m.name}.` : ` connects and sends ${m.name}.`) : this.active.state.is === "open" ? "Connected, and nothing came yet." : "Connect, and what the server sends shows here."),
       may.length ? h("p", {}, "The server may send ", ...may.slice(0, 8).flatMap((k, i) => [i ? ", " : "", h("a", { href: "#" + k.id }, k.name)]), may.length > 8 ? ` and ${may.length - 8} more` : "", ".") : h("p", {}, "No message from the server is documented."));
   }

@@ -1,7 +1,7 @@
 // The connection bar: which connections there are, where they lead, how they are, and what to do about it.
 import { type Connection, isList, key } from "./connection.js";
 import type { Model, Row } from "./data.js";
-import { bytesText, copy, fill, h, icon } from "./dom.js";
+import { bytesText, copy, fill, frame, h, icon } from "./dom.js";
 import { type Json, Num } from "./scan.js";
 import { isSecret } from "./store.js";
 
@@ -51,6 +51,8 @@ export class Bar {
     this.draw();
   }
 
+  readonly soon = frame(() => this.tick());
+
   private tick(): void {
     const { active: c, model } = this.host;
     if (!c) return;
@@ -73,6 +75,7 @@ export class Bar {
         if (s.protocol) words.push(h("code", {}, mask(c, s.protocol)));
         words.push(h("span.count", { title: "received" }, `↓ ${c.counts.in.toLocaleString("en")}`), h("span.count", { title: "sent" }, `↑ ${c.counts.out.toLocaleString("en")}`));
         if (c.counts.buffered > 0) words.push(h("span.count", { title: "waiting to be sent" }, `${bytesText(c.counts.buffered)} waiting`));
+        if (c.moved(model.data)) buttons.push(button("Reconnect", () => c.reconnect(), true));
         buttons.push(button("Close", () => c.close()));
         break;
       case "retry":
@@ -93,7 +96,7 @@ export class Bar {
         break;
     }
     const address = this.shownAddress(c);
-    const text = s.is + words.map((w) => (typeof w === "string" ? w : w.textContent)).join() + c.id + address;
+    const text = s.is + words.map((w) => (typeof w === "string" ? w : w.textContent)).join() + c.id + address + buttons.length;
     if (this.status.dataset["text"] === text) return;
     this.status.dataset["text"] = text;
     const focused = this.status.contains(document.activeElement);
@@ -104,7 +107,7 @@ export class Bar {
 
   private shownAddress(c: Connection): string {
     const u = c.address(this.host.model.data, true);
-    return (c.server ? u.host : "") + decodeURI(u.pathname) + u.search;
+    return (c.server ? u.host : "") + readable(u.pathname) + u.search;
   }
 
   private form(c: Connection): void {
@@ -190,13 +193,21 @@ export class Bar {
   }
 }
 
+function readable(path: string): string {
+  try {
+    return decodeURI(path);
+  } catch {
+    return path;
+  }
+}
+
 function remedy(c: Connection, status: number, code: string): HTMLElement[] {
   const code3 = (text: string): HTMLElement => {
     const b = h("button.icon", { type: "button", "aria-label": "Copy", title: "Copy", onclick: () => void copy(text, b) }, icon("copy"));
     return h("div.snippet", {}, h("code", {}, text), b);
   };
   if (status === 401 || status === 407) return [h("p", {}, c.parameters().some((p) => isSecret(p) && p.in !== "header" && p.in !== "cookie") ? "Give a credential above and connect again." : "Sign in to the application in this browser, then connect again.")];
-  if (status === 403 && code.includes("origin")) return [h("p", {}, "Allow this page’s origin where the router is made:"), code3(`wsrouter.New[Session](&wsrouter.Options{Origins: []string{${JSON.stringify(location.host)}}})`)];
+  if (status === 403 && code.includes("origin")) return [h("p", {}, "Allow this page’s origin where the router is made:"), code3(`&wsrouter.Options{Origins: []string{${JSON.stringify(location.host)}}}`)];
   if (status === 403) return [h("p", {}, "These credentials are not enough, or the application refuses this address.")];
   if (status === 400) return [h("p", {}, "Change what is marked above and connect again.")];
   if (status === 404) return [h("p", {}, "Nothing is there: a wrong value in the path, or a prefix that a proxy adds or takes away.")];

@@ -1,7 +1,7 @@
 // The middle region for a message that is sent: editor or form, its verdict, and the button that sends.
 import type { App } from "./app.js";
 import type { Endpoint, Message } from "./data.js";
-import { copy, fill, h, icon } from "./dom.js";
+import { bytesText, command, copy, fill, h, icon } from "./dom.js";
 import { compact, Editor, faults } from "./editor.js";
 import { flatFields, Form } from "./form.js";
 import { parse, write } from "./scan.js";
@@ -67,7 +67,17 @@ export class Compose {
         h("div.sendbar", {}, this.send, h("span.hint", {}, "Alt ↑ ↓ brings back what was sent"))),
       schemaOf(m, this.app.types()),
       m.links?.length ? h("p.replies", {}, m.responds ? "Answered by " : "May be answered by ", ...m.links.flatMap((l, i) => [i ? ", " : "", h("a", { href: "#" + l.link }, l.text)])) : h("p.replies", {}, "No answer is documented."),
+      h("p.replies", {}, ...this.refused(e)),
     ];
+  }
+
+  /** What happens to a message that is not taken, and where the limits stand. */
+  private refused(e: Endpoint): (Node | string)[] {
+    const error = e.receive?.find((m) => m.error);
+    const parts: (Node | string)[] = error ? ["If it is not taken: ", h("a", { href: "#" + error.id }, error.name), " (", h("a", { href: "#error-codes" }, "codes"), "). "] : [];
+    const limit = e.bounds?.["maxMessage"];
+    if (limit && limit > 0) parts.push(`At most ${bytesText(limit).replace(".0", "")}. `);
+    return [...parts, "Limits and parameters: ", h("a", { href: "#" + encodeURIComponent(e.id) }, e.path)];
   }
 
   private fields(): ReturnType<typeof flatFields> {
@@ -155,7 +165,7 @@ export class Compose {
     const to = this.app.conns.length > 1 ? ` on ${c.letter}` : "";
     if (this.send.dataset["label"] !== label + to) {
       this.send.dataset["label"] = label + to;
-      fill(this.send, label + to, h("kbd", {}, "Ctrl ↵"));
+      fill(this.send, label + to, h("kbd", {}, command + " ↵"));
     }
     this.send.classList.toggle("doubt", bad);
     if (this.app.log) this.app.log.redrawEmpty();

@@ -87,9 +87,9 @@ export class Connection {
     for (const p of this.parameters()) {
       const raw = this.values.get(key(p)) ?? "";
       const v = masked && isSecret(p) && raw ? "****" : raw;
-      if (p.in === "path") path = path.replaceAll(`{${p.name}}`, () => encodeURIComponent(v).replaceAll("%2F", "/"));
+      if (p.in === "path") path = path.replaceAll(`{${p.name}}`, () => encode(v).replaceAll("%2F", "/"));
       else if (p.in === "query" && raw !== "") {
-        for (const one of isList(p) ? v.split(",").map((x) => x.trim()) : [v]) query.push(`${encodeURIComponent(p.name)}=${encodeURIComponent(one)}`);
+        for (const one of isList(p) ? v.split(",").map((x) => x.trim()) : [v]) query.push(`${encode(p.name)}=${encode(one)}`);
       }
     }
     const u = new URL(base);
@@ -110,8 +110,24 @@ export class Connection {
     return list;
   }
 
+  private opened = "";
+
+  /** Whether the parameters lead elsewhere than the open connection does. */
+  moved(data: Data): boolean {
+    return this.opened !== this.address(data, false).href + this.protocols().join();
+  }
+
+  reconnect(): void {
+    this.post({ do: "close", conn: this.id });
+    this.again = true;
+  }
+
+  private again = false;
+
   connect(data: Data): void {
     clearTimeout(this.timer);
+    this.again = false;
+    this.opened = this.address(data, false).href + this.protocols().join();
     const probe = this.address(data, false), url = new URL(probe);
     url.protocol = probe.protocol.replace("http", "ws");
     this.go({ is: "connecting", since: Date.now() });
@@ -156,7 +172,8 @@ export class Connection {
         }
         break;
       case "closed":
-        if (!r.mine && [1001, 1006, 1012, 1013].includes(r.code)) this.retry(data, r.code, r.reason);
+        if (this.again) this.connect(data);
+        else if (!r.mine && [1001, 1006, 1012, 1013].includes(r.code)) this.retry(data, r.code, r.reason);
         else this.go({ is: "closed", code: r.code, reason: r.reason, mine: r.mine });
         break;
     }
@@ -175,6 +192,8 @@ export class Connection {
 }
 
 export const key = (p: Row): string => `${p.in}.${p.name}`;
+/** A lone surrogate has no UTF-8. */
+const encode = (s: string): string => encodeURIComponent(s.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd"));
 export const isList = (p: Row): boolean => p.type[0]?.text.startsWith("array") ?? false;
 
 /** A value that the schema takes. */

@@ -47,6 +47,12 @@ const paths = {
   lock: "M4.5 7.5h7v5.5h-7zM6 7.5V5.5a2 2 0 014 0v2",
 };
 
+/** The key that makes a letter a command here. */
+export const command = /Mac|iP(hone|ad)/.test(navigator.platform) ? "⌘" : "Ctrl";
+
+/** Whether one region shows at a time. */
+export const narrow = (): boolean => matchMedia("(max-width:68rem)").matches;
+
 /** Runs f at most once a frame, however often it is asked. */
 export function frame(f: () => void): () => void {
   let asked = false;

@@ -1,10 +1,10 @@
 // The keyboard. No single letter acts while somebody types, and a switch turns them all off.
 import type { App } from "./app.js";
-import { h } from "./dom.js";
+import { command, h } from "./dom.js";
 import { load, save } from "./store.js";
 
 const keys: [string, string][] = [
-  ["Ctrl ↵", "connect and send"], ["/", "search messages and fields"], ["f", "filter the log"], ["j  k", "next and previous message"],
+  [command + " ↵", "connect and send"], ["/", "search messages and fields"], ["f", "filter the log"], ["j  k", "next and previous message"],
   ["Alt ↑ ↓", "what was sent before"], ["Ctrl Space", "complete in the editor"], ["1 – 9", "connection A to I"], ["p", "pause the log"], ["e  c", "on a line of the log: edit and resend, copy"], ["Esc", "back"], ["?", "this list"],
 ];
 

@@ -19,7 +19,6 @@ export interface LogHost {
   export(): void;
   select(id: string): void;
   types(): Map<string, Message>;
-  counted(unseen: number): void;
 }
 
 export class Log {
@@ -213,7 +212,6 @@ export class Log {
     this.fresh.hidden = this.stick || !this.unseen;
     fill(this.fresh, icon("down"), `${this.unseen.toLocaleString("en")} new`);
     this.footer();
-    this.host.counted(this.unseen);
   }
 
   private footer(): void {

@@ -54,3 +54,12 @@ export function codesPage(d: Data, errors: boolean): HTMLElement {
     ? h("div", {}, h("h2.title", {}, "Error codes"), h("p.note", {}, "Of the error reply; an application adds its own."), pairs(d.errors, "error-", true))
     : h("div", {}, h("h2.title", {}, "Close codes"), h("p.note", {}, "What the end of a connection means here."), pairs(d.closes, "close-", true));
 }
+
+/** What the API is, and where its endpoints are. */
+export function overview(d: Data): HTMLElement {
+  return h("div", {}, h("h2.title", {}, d.title, d.version ? h("span.version", {}, d.version) : null), d.description ? h("p.text", {}, d.description) : null,
+    ...(d.endpoints ?? []).flatMap((e) => [
+      h("h3", {}, h("a", { href: "#" + encodeURIComponent(e.id) }, h("code", {}, e.path))), e.description ? h("p.text.note", {}, e.description) : null,
+      h("p.note", {}, `↑ ${e.send?.length ?? 0} to send, ↓ ${e.receive?.length ?? 0} to receive`),
+    ].filter((x) => x !== null)));
+}

@@ -234,8 +234,8 @@ export class Schemas {
       // What is not printed is implied by the Go type: bounds of 64 bits, which other readers' numbers cannot hold.
       const [low, high] = n.format === "" && (n.min === null || !n.min.dec.neg) ? uint64 : int64;
       n.signed = n.min === null || n.min.dec.neg || n.format.startsWith("int");
-      n.min ??= n.exMin ? null : low;
-      n.max ??= n.exMax ? null : high;
+      n.min ??= low;
+      n.max ??= high;
     }
   }
 

@@ -30,7 +30,10 @@ export function validateBytes(bytes: Uint8Array, plan: Node | null): Issue[] {
   const issues = validate(text, plan);
   if (good) return issues;
   const end = byteLength(text);
-  if (issues[0]?.code === "syntax" && issues[0].at < text.length) return issues;
+  if (issues[0]?.code === "syntax" && issues[0].at < text.length) {
+    for (const i of issues) i.message = i.message.replace("unfinished escape", "unknown escape"); // it went on, with that byte
+    return issues;
+  }
   return [{ path: "", code: "syntax", message: `invalid UTF-8 at byte ${end}`, params: { offset: end }, at: text.length, end: text.length }];
 }
 

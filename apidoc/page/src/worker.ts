@@ -1,7 +1,7 @@
 // The thread of the sockets: it receives, judges and keeps every message, and tells the page what fits a screen.
 import { classify, explain } from "./classify.js";
 import { type Endpoint, Model } from "./data.js";
-import { byteLength, member } from "./scan.js";
+import { byteLength, member, parse } from "./scan.js";
 import { decode } from "./text.js";
 import { validate } from "./validate.js";
 import { type Counts, type Entry, kept, type Order, type Report } from "./wire.js";
@@ -22,7 +22,7 @@ interface Socket {
 
 let model: Model | null = null;
 const sockets = new Map<number, Socket>();
-const texts = new Map<number, string>();
+const texts = new Map<number, { text: string; entry: Entry }>();
 let bytes = 0, seq = 0, forgotten = 0;
 let rows: Entry[] = [], inBatch = 0, skipped = 0, skippedFrom: Entry | null = null, timer = 0, stale = false;
 
@@ -33,6 +33,7 @@ scope.onmessage = ({ data: o }) => {
   switch (o.do) {
     case "data":
       model = new Model(o.text);
+      for (const s of sockets.values()) s.endpoint = model.endpoints.find((e) => e.path === s.endpoint.path) ?? s.endpoint;
       break;
     case "open":
       open(o);
@@ -50,7 +51,7 @@ scope.onmessage = ({ data: o }) => {
       send(o);
       break;
     case "text": {
-      const t = texts.get(o.seq) ?? null;
+      const t = texts.get(o.seq)?.text ?? null;
       tell({ is: "text", seq: o.seq, text: t && t.slice(0, 1 << 20), total: t?.length ?? 0 });
       break;
     }
@@ -223,17 +224,17 @@ function entry(conn: number, dir: Entry["dir"], text: string, size: number, more
     seq: ++seq, time: Date.now(), conn, dir, name: "", message: "", flag: "", why: "", add: "", issues: [],
     text: text.length > kept ? text.slice(0, kept) : text, size, cut: text.length > kept, binary: false, latency: -1, exact: false, count: 1, ...more,
   };
-  if (dir !== "event") keep(e.seq, text);
+  if (dir !== "event") keep(e, text);
   return e;
 }
 
-function keep(id: number, text: string): void {
-  texts.set(id, text);
+function keep(e: Entry, text: string): void {
+  texts.set(e.seq, { text, entry: e });
   bytes += text.length * 2;
   while ((bytes > maxBytes || texts.size > maxKept) && texts.size > 1) {
     const [first, old] = texts.entries().next().value!;
     texts.delete(first);
-    bytes -= old.length * 2;
+    bytes -= old.text.length * 2;
     forgotten++;
   }
 }
@@ -279,10 +280,12 @@ function flush(): void {
 
 function exported(hide: string[]): Blob {
   const parts: string[] = [];
-  for (const t of texts.values()) {
-    let line = t;
-    for (const secret of hide) if (secret) line = line.replaceAll(secret, "••••");
-    parts.push(line.replaceAll(/[\r\n]+\s*/g, " ") + "\n");
+  for (const { text, entry: e } of texts.values()) {
+    let data = text;
+    for (const secret of hide) data = data.replaceAll(secret, "••••");
+    const about = { time: new Date(e.time).toISOString(), connection: String.fromCharCode(65 + (e.conn % 26)), direction: e.dir === "in" ? "received" : "sent", name: e.name, note: e.flag || undefined };
+    const json = !e.binary && data.length <= maxJudged && parse(data) !== undefined; // as it came, so that no number is rounded
+    parts.push(JSON.stringify(about).slice(0, -1) + ',"data":' + (json ? data.replaceAll(/[\r\n]/g, " ") : JSON.stringify(data)) + "}\n");
   }
   return new Blob(parts, { type: "application/x-ndjson" });
 }

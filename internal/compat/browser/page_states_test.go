@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/apidoc"
@@ -128,6 +129,13 @@ func TestPageRefusals(t *testing.T) {
 	b.line("lobby: ")
 	b.until(`!document.body.innerText.includes("let-me-in") && !location.href.includes("let-me-in") && !JSON.stringify(localStorage).includes("let-me-in")`)
 	b.shoot("page-token")
+	b.js(`{const i = document.querySelector('[data-key="path.room"] input'); i.value = "attic"; i.dispatchEvent(new Event("input"))}`)
+	b.click(".status button", "Reconnect")
+	b.until(`document.querySelectorAll('.row[data-event=open]').length === 2`)
+	b.sendKey()
+	b.line("attic: ")
+	b.until(`location.hash.includes("path.room=attic")`)
+	b.js(`{const i = document.querySelector('[data-key="path.room"] input'); i.value = "lobby"; i.dispatchEvent(new Event("input"))}`)
 	b.click(".status button", "Close")
 	b.js(`{const i = document.querySelector('[data-key="query.limit"] input'); i.value = "1000"; i.dispatchEvent(new Event("input"))}`)
 	b.click(".status button", "Connect")
@@ -303,4 +311,64 @@ func TestPageSmallAndDark(t *testing.T) {
 	d.write(`{"type":"message","message":7}`)
 	d.sees(".verdict", "must be a string")
 	d.shoot("page-dark-invalid")
+}
+
+// TestPageLog: what can be done with a line, and with all of them.
+func TestPageLog(t *testing.T) {
+	b := statesPage(t, 1440, 900)
+	b.pick("states-send-question")
+	b.write(`{"type":"question","q":"four","id":"x1"}`)
+	b.sendKey()
+	b.line("answer")
+	b.until(`[...document.querySelectorAll(".row[data-dir=in] .ms")].some(m => !m.textContent.startsWith("≈"))`) // matched by its id
+	b.pick("states-send-do")
+	b.ask("numbers", 0)
+	b.line("heartbeat")
+	b.js(`{const f = document.querySelector(".tools input"); f.value = "-type:heartbeat dir:in"; f.dispatchEvent(new Event("input"))}`)
+	b.until(`document.querySelectorAll(".row").length === 1`)
+	b.js(`{const f = document.querySelector(".tools input"); f.value = ""; f.dispatchEvent(new Event("input"))}`)
+	b.until(`document.querySelectorAll(".row").length === 5`)
+
+	b.js(`document.activeElement.blur()`)
+	b.press("p") // pause
+	b.sees(".foot", "paused")
+	b.js(`document.querySelector(".editor textarea").focus()`)
+	b.ask("reply", 0)
+	b.sees(".foot", "2 waiting")
+	b.js(`document.activeElement.blur()`)
+	b.press("p")
+	b.line("done")
+
+	b.js(`[...document.querySelectorAll(".row[data-dir=out] .line")].find(l => l.textContent.includes("question")).focus()`)
+	b.press("e") // edit and resend
+	b.until(`document.querySelector(".middle .title").textContent.startsWith("question") && document.querySelector(".editor textarea").value.includes("four")`)
+	b.press(kb.ArrowUp, chromedp.KeyModifiers(1))
+	b.until(`document.querySelector(".editor textarea").value.includes("x1")`)
+	b.js(`{window.saved = new Promise(done => { const make = URL.createObjectURL; URL.createObjectURL = b => { b.text().then(done); return make.call(URL, b) } })}`)
+	b.js(`HTMLAnchorElement.prototype.click = () => {}`)
+	b.click(`.tools button[aria-label^="Save"]`, "")
+	saved, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`window.saved`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Split(strings.TrimSpace(saved), "\n"); len(lines) != 6 || !strings.Contains(saved, `"n":9007199254740993}`) || !strings.Contains(lines[0], `"direction":"sent","name":"question","data":{"type":"question"`) {
+		t.Errorf("saved:\n%s", saved)
+	}
+	b.shoot("page-log")
+}
+
+// TestPageRestart: the server goes and comes back, and the page finds it by itself.
+func TestPageRestart(t *testing.T) {
+	base, stop := program(t, "localhost:0")
+	b := open(t, browser(t), base+"/docs", 1440, 900)
+	b.sees(".middle .title", "client_user_join")
+	b.sendKey()
+	b.line("server_users_list")
+	stop()
+	b.sees(".status", "next try in")
+	b.sees(".bar .hint", "shutting down")
+	b.shoot("page-retry")
+	program(t, strings.TrimPrefix(base, "http://"))
+	b.until(`document.querySelector(".status").dataset.state === "open"`)
+	b.take()
 }

@@ -115,7 +115,7 @@ func payload() *wsrouter.Router[struct{}] {
 	r.Sends(Tick{})
 	// Behind a path parameter such a suffix is no pattern of a ServeMux, and a generated server panics.
 	wsrouter.Receive(r, take[struct{}, Note], wsrouter.Path(": WS leave a note"))
-	wsrouter.Receive(r, take[struct{}, []int], wsrouter.As("row"))
+	wsrouter.Receive(r, take[struct{}, []int], wsrouter.As("numbers"))
 	wsrouter.Receive(r, take[struct{}, string], wsrouter.As("text"))
 	wsrouter.Receive(r, take[struct{}, Empty])
 	wsrouter.Respond(r, func(ctx context.Context, c *wsrouter.Conn[struct{}], q Ask) (Answer, error) { return Answer{N: 1}, nil })
