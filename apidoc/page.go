@@ -153,7 +153,6 @@ type (
 type pageBuilder struct {
 	anchors map[*component]string
 	taken   map[string]bool
-	here    map[*component]string // messages that the client of the current endpoint receives
 }
 
 // anchorMessages gives messages the place where they are described first.
