@@ -15,7 +15,7 @@ BROWSER := internal/compat/browser
 MODULES := $(sort $(patsubst ./%,%,$(patsubst %/,%,$(dir $(shell find . -name go.mod -not -path '*/node_modules/*' -not -path '*/testdata/*')))))
 TESTED  := $(filter-out $(BROWSER),$(MODULES))
 
-# Run by version, so that it stands in nobody's module graph.
+# Installed by version, so that it stands in nobody's module graph.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: help test fmt vet staticcheck unit fuzz bench browser page lint-docs golden
@@ -28,22 +28,27 @@ test: fmt vet staticcheck unit ## everything that needs no browser and no node
 fmt: ## fail on files that gofmt would change
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "gofmt -w these:"; echo "$$out"; exit 1; }
 
+# -race here too: packages built for vet and staticcheck are then those that the tests need, and nothing is built twice.
 vet: ## go vet in every module
-	@rc=0; for m in $(MODULES); do echo "vet $$m"; (cd $$m && $(GO) vet ./...) || rc=1; done; exit $$rc
+	@rc=0; for m in $(MODULES); do echo "vet $$m"; (cd $$m && $(GO) vet -race ./...) || rc=1; done; exit $$rc
 
-staticcheck: ## staticcheck in every module
-	@rc=0; for m in $(MODULES); do echo "staticcheck $$m"; (cd $$m && $(GO) run $(STATICCHECK) ./...) || rc=1; done; exit $$rc
+staticcheck: bin/staticcheck ## staticcheck in every module
+	@rc=0; for m in $(MODULES); do echo "staticcheck $$m"; (cd $$m && GOFLAGS="$$GOFLAGS -race" $(CURDIR)/bin/staticcheck ./...) || rc=1; done; exit $$rc
+
+bin/staticcheck: Makefile # which names the version
+	GOBIN=$(CURDIR)/bin $(GO) install $(STATICCHECK)
+	@touch $@
 
 unit: ## every test of every module, but the browser's
-	@rc=0; for m in $(TESTED); do echo "test $$m"; (cd $$m && $(GO) test -race -shuffle=on -timeout 8m ./...) || rc=1; done; exit $$rc
+	@rc=0; for m in $(TESTED); do echo "test $$m"; (cd $$m && $(GO) test -race -shuffle=on -timeout 20m ./...) || rc=1; done; \
+	  echo "test internal/compat, random routers without -race"; (cd internal/compat && $(GO) test -run 'TestRandomRouters$$' .) || rc=1; exit $$rc
 
 fuzz: ## each fuzz target for FUZZTIME
-	@for m in $(TESTED); do (cd $$m; \
-	  for p in $$($(GO) list ./...); do \
-	    for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-	      echo "fuzz $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
-	    done; \
-	  done); done
+	@for d in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -r -n1 dirname | sort -u); do \
+	  for f in $$(cd $$d && $(GO) test -list '^Fuzz' . | grep '^Fuzz'); do \
+	    echo "fuzz $$d $$f"; (cd $$d && $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) .); \
+	  done; \
+	done
 
 bench: ## beside other libraries, BENCHCOUNT rounds: medians and ratios
 	cd internal/bench && $(GO) run . -count $(BENCHCOUNT)
@@ -55,11 +60,12 @@ browser: ## the chat and the docs page in a headless Chromium, which must be ins
 page: ## build the docs page's script and hold its engine against the Go engine's verdicts (needs node and npm)
 	.ci/page
 
-lint-docs: ## the documents under Redocly (needs node and npm)
+lint-docs: ## the documents under Redocly and AsyncAPI's parser (needs node and npm)
 	.ci/lint-docs
 
 golden: ## rewrite the golden files; read the diff before you commit it
-	@for m in $(TESTED); do (cd $$m; \
-	  for p in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...); do \
-	    if grep -qs 'flag.Bool("update"' $$p/*_test.go; then (cd $$p && $(GO) test . -update); fi; \
-	  done); done
+	@rc=0; for m in $(TESTED); do \
+	  for d in $$(cd $$m && $(GO) list -f '{{.Dir}}' ./...); do \
+	    ! grep -qs 'flag.Bool("update"' $$d/*_test.go || (cd $$d && $(GO) test . -update) || rc=1; \
+	  done; \
+	done; exit $$rc

@@ -305,6 +305,7 @@ func (r *router) upgrade(c *conn, w http.ResponseWriter, req *http.Request) erro
 		base = context.Background()
 	}
 	c.ctx, c.cancel = context.WithCancelCause(base)
+	c.unbase = func() bool { return true }
 	c.remote = strings.Clone(req.RemoteAddr)
 	c.connected, c.finished = make(chan struct{}), make(chan struct{})
 	c.subprotocol = r.chooseSubprotocol(req)
@@ -325,6 +326,9 @@ func (r *router) upgrade(c *conn, w http.ResponseWriter, req *http.Request) erro
 		return err
 	}
 	c.open(socket)
+	if base.Done() != nil {
+		c.unbase = context.AfterFunc(base, c.drain)
+	}
 	return nil
 }
 

@@ -158,6 +158,8 @@ type (
 	}
 )
 
+var _ = unexportedParm{}.level // only its tag matters
+
 func (*wrongResolve) Resolve(r *http.Request) error { return nil }
 
 func nothing[M any](context.Context, *conn, M) error { return nil }

@@ -20,9 +20,20 @@ func (r *router) declaredOrFail(m *message, strict bool) error {
 		return fmt.Errorf("%w: %v: add it to the Sends of a handler or of the router", ErrUndeclared, m.typ)
 	}
 	if _, warned := r.warned.LoadOrStore(m.typ, struct{}{}); !warned {
-		r.logger().Warn("wsrouter: undeclared message sent", "type", m.typ.String(), "remedy", "Sends("+m.typ.String()+"{})")
+		r.logger().Warn("wsrouter: undeclared message sent", "type", m.typ.String(), "remedy", remedy(m))
 	}
 	return nil
+}
+
+// remedy is the option that declares m.
+func remedy(m *message) string {
+	switch m.typ {
+	case reflect.TypeFor[string]():
+		return `Sends("")`
+	case reflect.TypeFor[[]byte]():
+		return "Sends([]byte(nil))"
+	}
+	return "Sends(" + m.typ.String() + "{})"
 }
 
 // logger is the router's, with its name.

@@ -2,8 +2,9 @@ package wsrouter
 
 import (
 	"encoding/json"
-	"reflect"
 	"slices"
+
+	"github.com/wsrouter-go/wsrouter/internal/comment"
 )
 
 // A Spec is a router as plain data, all that documents, clients and pages need. Whoever got it owns it.
@@ -105,6 +106,10 @@ func (r *router) describeRoute(rt *route) Operation {
 		Sends:       r.describeSent(rt.sends),
 		Responds:    rt.responds,
 	}
+	if text := comment.Func(rt.function); text != "" {
+		op.Summary = orElse(op.Summary, firstSentence(text))
+		op.Description = orElse(op.Description, text)
+	}
 	if rt.path != nil {
 		path := *rt.path
 		op.Path = &path
@@ -130,7 +135,7 @@ func (r *router) describeSent(decls []declaration) []Message {
 
 // describe writes a message down.
 func (m *message) describe() Message {
-	d := Message{Name: m.name(), Names: slices.Clone(m.literals()), GoType: goType(m.typ), Frame: m.frame}
+	d := Message{Name: m.name(), Names: slices.Clone(m.literals()), GoType: m.goType(), Frame: m.frame}
 	switch {
 	case m.frame == "text":
 		d.Schema = json.RawMessage(`{"type":"string"}`)
@@ -145,10 +150,10 @@ func (m *message) describe() Message {
 	return d
 }
 
-// goType is the name that documents know t by.
-func goType(t reflect.Type) string {
-	if t.PkgPath() == "" {
-		return t.String()
+// goType is the name that documents know m's type by: that of the message if the type is of no package.
+func (m *message) goType() string {
+	if m.typ.PkgPath() == "" {
+		return m.name()
 	}
-	return t.PkgPath() + "." + t.Name()
+	return m.typ.PkgPath() + "." + m.typ.Name()
 }

@@ -98,6 +98,9 @@ var failures = []struct {
 			return fmt.Errorf("handle: %w", wsrouter.Errorf("full", "no room"))
 		})
 	}},
+	{name: "nil *Error", declare: func(s *scene) {
+		s.on(func(context.Context, *conn) error { var e *wsrouter.Error; return e })
+	}},
 	{name: "Close", declare: func(s *scene) {
 		s.on(func(context.Context, *conn) error { return wsrouter.Close(4000, "enough") })
 	}},
@@ -132,7 +135,7 @@ var failures = []struct {
 		s.on(func(context.Context, *conn) error { panic("ouch") })
 	}},
 	{name: "panic with an error value", declare: func(s *scene) {
-		s.on(func(context.Context, *conn) error { var m map[string]int; m["a"] = 1; return nil })
+		s.on(func(context.Context, *conn) error { panic(errors.New("an error")) })
 	}},
 	{name: "panic in OnConnect", declare: func(s *scene) {
 		s.r.OnConnect(func(context.Context, *conn) error { panic("ouch") })

@@ -12,7 +12,7 @@ import (
 // already handled.
 //
 // The messages of one connection are handled one at a time, in order; while a handler blocks the connection is watched, and ctx
-// ends with it. A nil error means handled; an *[Error] is answered; a [Close] error closes; any other is logged and answered
+// ends with it. Messages that have not begun when the connection ends are discarded, also those before a peer's close frame. A nil error means handled; an *[Error] is answered; a [Close] error closes; any other is logged and answered
 // "internal" without its text. A panic closes the connection with 1011.
 func Receive[S, M any](r *Router[S], fn func(ctx context.Context, c *Conn[S], m M) error, opts ...HandlerOption) {
 	r.core.handle("Receive", registration{
@@ -72,6 +72,7 @@ func (r *router) handle(call string, reg registration) {
 	}
 	rt := &route{
 		handlerName: functionName(reg.fn),
+		function:    runtimeName(reg.fn),
 		handler:     h,
 		message:     r.messages.received(call, reg.message, h.as, reg.answer != nil),
 		responds:    reg.answer != nil,
@@ -80,6 +81,9 @@ func (r *router) handle(call string, reg registration) {
 	}
 	rt.sends = r.declare(call+": Sends", h.sends)
 	if rt.responds {
+		if t := rt.sends[0].typ; r.opts.Payload == "" && !isObject(t) {
+			panic(fmt.Sprintf("wsrouter: %s: the answer %v is no JSON object, so that it has no place for the correlation id", call, t))
+		}
 		r.messages.printID[rt.sends[0].typ] = true
 	}
 	r.refuseTwins(call, rt)
@@ -130,12 +134,8 @@ func (r *router) declare(call string, msgs []any) []declaration {
 
 // functionName is the last part of fn's Go name, "" for a closure or a generic function, which have none of their own.
 func functionName(fn any) string {
-	v := reflect.ValueOf(fn)
-	if v.Kind() != reflect.Func || v.IsNil() {
-		return ""
-	}
-	full := runtime.FuncForPC(v.Pointer()).Name()
-	if strings.HasSuffix(full, "]") || strings.Contains(full, "[...].func") {
+	full := runtimeName(fn)
+	if full == "" || strings.HasSuffix(full, "]") || strings.Contains(full, "[...].func") {
 		return ""
 	}
 	name := strings.TrimSuffix(full[strings.LastIndexByte(full, '.')+1:], "-fm")
@@ -143,6 +143,15 @@ func functionName(fn any) string {
 		return ""
 	}
 	return name
+}
+
+// runtimeName is fn's Go name with its package, "" if it is nil.
+func runtimeName(fn any) string {
+	v := reflect.ValueOf(fn)
+	if v.Kind() != reflect.Func || v.IsNil() {
+		return ""
+	}
+	return runtime.FuncForPC(v.Pointer()).Name()
 }
 
 // isClosure recognises the names that the compiler gives to function literals: main.glob..func1, main.New.func2, main.New.func2.1.

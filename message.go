@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 
 	"github.com/wsrouter-go/wsrouter/schema"
@@ -29,6 +30,9 @@ func (m *message) literals() []string {
 
 // name is m's first name on the wire, or the name of its type.
 func (m *message) name() string {
+	if m.frame != "" {
+		return m.frame
+	}
 	if m.plan != nil && m.plan.Name() != "" {
 		return m.plan.Name()
 	}
@@ -198,7 +202,13 @@ func (m *messages) settleError() {
 			name = ""
 		}
 	}
+	for _, responds := range m.printID { // an answer to a question may be an error
+		m.printID[t] = m.printID[t] || responds
+	}
 	msg, err := m.compile(t, name, false)
+	if err == nil && msg.plain {
+		err = fmt.Errorf("%v is no JSON object", t)
+	}
 	if err != nil {
 		panic(fmt.Sprintf("wsrouter: %s: %v", call, err))
 	}
@@ -216,16 +226,16 @@ func ownName(t reflect.Type, discriminator string) bool {
 		if f.Name == "_" && len(f.Index) == 1 && f.Tag.Get("ws") != "" {
 			return true
 		}
-		if name, _, _ := cutComma(f.Tag.Get("json")); discriminator != "" && name == discriminator {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); discriminator != "" && name == discriminator {
 			return true
 		}
 	}
 	return false
 }
 
-// of returns the message of a value to be sent, and whether it may be sent undeclared. Any type that can be a message has one.
+// of returns the message of a value to be sent. Any type that can be a message has one.
 func (m *messages) of(t reflect.Type) (*message, error) {
-	if msg := m.sent[t]; msg != nil {
+	if msg := m.sent[t]; msg != nil && msg.frame == "" {
 		return msg, nil
 	}
 	if v, ok := m.strays.Load(t); ok {

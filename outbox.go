@@ -24,7 +24,8 @@ type outbox struct {
 	log      func() *slog.Logger
 
 	mu       sync.Mutex
-	queue    []outgoing
+	queue    []outgoing // those before head are gone
+	head     int
 	bytes    int           // queued and being written
 	writing  bool          // a goroutine runs flush
 	shut     bool          // nothing more is taken
@@ -32,7 +33,13 @@ type outbox struct {
 	room     chan struct{} // closed and renewed when bytes get fewer; nil: nobody waits
 	dropped  uint64        // since the connection began
 	episode  uint64        // dropped since the outbox was last empty
+	warn     bool          // an episode has begun and is not logged
 }
+
+// cost is what o counts for: its bytes, but empty messages are not free.
+func (o outgoing) cost() int { return max(len(o.data), minCost) }
+
+const minCost = 16
 
 // errOverflow says that the outbox is full and the policy is to close.
 var errOverflow = errors.New("wsrouter: outbox full")
@@ -40,8 +47,8 @@ var errOverflow = errors.New("wsrouter: outbox full")
 // push queues o or does what the overflow policy says.
 func (b *outbox) push(ctx context.Context, o outgoing) error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	for !b.shut && !b.fits(len(o.data)) {
+	defer b.unlock()
+	for !b.shut && !b.fits(o.cost()) {
 		switch b.overflow {
 		case OverflowClose:
 			b.shut = true
@@ -51,13 +58,11 @@ func (b *outbox) push(ctx context.Context, o outgoing) error {
 			b.drop(1)
 			return ErrDropped
 		case OverflowDropOldest:
-			if len(b.queue) == 0 { // all that is left is being written
+			if b.head == len(b.queue) { // all that is left is being written
 				b.drop(1)
 				return ErrDropped
 			}
-			b.bytes -= len(b.queue[0].data)
-			b.queue[0] = outgoing{}
-			b.queue = b.queue[1:]
+			b.bytes -= b.pop().cost()
 			b.drop(1)
 		case OverflowWait:
 			if err := b.wait(ctx); err != nil {
@@ -68,8 +73,11 @@ func (b *outbox) push(ctx context.Context, o outgoing) error {
 	if b.shut {
 		return ErrClosed
 	}
+	if b.head > len(b.queue)/2 {
+		b.compact()
+	}
 	b.queue = append(b.queue, o)
-	b.bytes += len(o.data)
+	b.bytes += o.cost()
 	b.start()
 	return nil
 }
@@ -101,22 +109,45 @@ func (b *outbox) wake() {
 	}
 }
 
-// drop counts n dropped messages and logs the first of an episode. The caller holds mu.
-func (b *outbox) drop(n uint64) {
-	if b.episode == 0 {
-		b.log().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", b.limit, "dropped_before", b.dropped)
+// unlock logs that an episode of drops has begun, if one has. It does so without mu: a log may itself be sent over a connection.
+func (b *outbox) unlock() {
+	warn, before := b.warn, b.dropped-b.episode
+	b.warn = false
+	b.mu.Unlock()
+	if warn {
+		b.log().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", b.limit, "dropped_before", before)
 	}
+}
+
+// drop counts n dropped messages. The caller holds mu.
+func (b *outbox) drop(n uint64) {
+	b.warn = b.warn || b.episode == 0
 	b.dropped += n
 	b.episode += n
 }
 
 // discard empties the queue. The caller holds mu.
 func (b *outbox) discard() {
-	for _, o := range b.queue {
-		b.bytes -= len(o.data)
+	for b.head < len(b.queue) {
+		b.bytes -= b.pop().cost()
 	}
-	b.queue = nil
+	b.queue, b.head = nil, 0
 	b.wake()
+}
+
+// pop takes the head of the queue, which is not empty. The caller holds mu.
+func (b *outbox) pop() outgoing {
+	o := b.queue[b.head]
+	b.queue[b.head] = outgoing{}
+	b.head++
+	return o
+}
+
+// compact makes use of the room before head, so that a queue that never empties does not grow. The caller holds mu.
+func (b *outbox) compact() {
+	n := copy(b.queue, b.queue[b.head:])
+	clear(b.queue[n:])
+	b.queue, b.head = b.queue[:n], 0
 }
 
 // close queues a close frame behind everything else.
@@ -149,38 +180,42 @@ func (b *outbox) start() {
 // flush writes until nothing is queued.
 func (b *outbox) flush() {
 	for {
-		o, farewell := b.next()
+		o, farewell, ok := b.next()
 		switch {
+		case !ok:
+			return
 		case farewell != nil:
 			b.socket.Close(farewell.code, farewell.reason)
-		case o != nil:
+		default:
 			if b.socket.Write(o.data, o.binary) != nil {
 				b.end() // the socket tells the connection why
 			}
-			b.wrote(len(o.data))
-		default:
-			return
+			b.wrote(o.cost())
 		}
 	}
 }
 
 // next takes the head of the queue, then the close frame; if there is neither, writing is over.
-func (b *outbox) next() (*outgoing, *closeError) {
+func (b *outbox) next() (o outgoing, farewell *closeError, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.queue) > 0 {
-		o := b.queue[0]
-		b.queue[0] = outgoing{}
-		b.queue = b.queue[1:]
-		return &o, nil
+	if b.head < len(b.queue) {
+		return b.pop(), nil, true
 	}
-	farewell := b.farewell
-	b.farewell = nil
-	if farewell == nil {
-		b.writing, b.queue, b.episode = false, nil, 0
+	if farewell = b.farewell; farewell != nil {
+		b.farewell = nil
+		return outgoing{}, farewell, true
 	}
-	return nil, farewell
+	b.writing, b.episode = false, 0
+	b.queue, b.head = b.queue[:0], 0
+	if cap(b.queue) > keptQueue {
+		b.queue = nil
+	}
+	return outgoing{}, nil, false
 }
+
+// keptQueue is how many messages an idle connection keeps room for.
+const keptQueue = 8
 
 // wrote makes room for as many bytes as were written.
 func (b *outbox) wrote(n int) {

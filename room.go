@@ -2,6 +2,7 @@ package wsrouter
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"sync"
 )
@@ -13,12 +14,21 @@ type Room[S any] struct {
 	name string
 }
 
-// Join adds c; a second time does nothing. It fails with [ErrClosed] if c has ended. Membership ends with the connection, before
-// OnDisconnect.
-func (m Room[S]) Join(c *Conn[S]) error { return m.core.rooms.join(m.name, c.conn) }
+// Join adds c; a second time does nothing. It fails with [ErrClosed] if c has ended, and if c is a connection of another router.
+// Membership ends with the connection, before OnDisconnect.
+func (m Room[S]) Join(c *Conn[S]) error {
+	if c.conn.router != m.core {
+		return fmt.Errorf("wsrouter: Join: the connection belongs to another router than room %q", m.name)
+	}
+	return m.core.rooms.join(m.name, c.conn)
+}
 
 // Leave removes c, if it is there. A broadcast that has begun may still reach it.
-func (m Room[S]) Leave(c *Conn[S]) { m.core.rooms.leave(m.name, c.conn) }
+func (m Room[S]) Leave(c *Conn[S]) {
+	if c.conn.router == m.core {
+		m.core.rooms.leave(m.name, c.conn)
+	}
+}
 
 // Members iterates over a snapshot of the members, in no order.
 func (m Room[S]) Members() iter.Seq[*Conn[S]] {

@@ -15,6 +15,7 @@ import (
 type route struct {
 	handler
 	handlerName string // of the Go function, "" if it has none
+	function    string // the same with its package, as runtime writes it
 	message     *message
 	sends       []declaration
 	responds    bool

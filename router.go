@@ -10,8 +10,9 @@ import (
 // and hands every message to the handler of its type.
 //
 // A router is declared first and used afterwards. The first request or the first use of a document that shows it (Describe)
-// freezes it and checks it as a whole, with a panic that names the mistake; a later declaration panics. Declare from one
-// goroutine; a frozen router is safe for concurrent use.
+// freezes it and checks it as a whole, with a panic that names the mistake; a later declaration panics. Call Describe, or apidoc's
+// Doc.OpenAPI, before the server listens, and every mistake in a declaration stops the program at its start. Declare from
+// one goroutine; a frozen router is safe for concurrent use.
 type Router[S any] struct {
 	core *router
 }

@@ -601,10 +601,13 @@ func TestSeed17(t *testing.T) {
 	wsrouter.Receive(second, nothing[scanner.Position], wsrouter.As("position"))
 	wsrouter.Receive(second, func(ctx context.Context, c *conn, m place) error { return c.Send(ctx, place{Name: "second"}) }, wsrouter.Sends(place{}))
 
+	third := wsrouter.New[none](&wsrouter.Options{Discriminator: "action"}) // the same type travels otherwise here
+	wsrouter.Receive(third, nothing[place])
 	mux := http.NewServeMux()
-	d := apidoc.New("Both", "1")
+	d := apidoc.New("All", "1")
 	d.Mount(mux, "/first", first)
 	d.Mount(mux, "/second", second)
+	d.Mount(mux, "/third", third)
 	doc := parseOpenAPI(t, d.OpenAPI())
 	for _, name := range []string{"first", "second"} {
 		c := wstest.Dial(t, mux, "/"+name)
@@ -614,10 +617,15 @@ func TestSeed17(t *testing.T) {
 	}
 	expect(t, "first", doc.body(t, "/first/(position)").refs(), []string{"token_Position"})
 	expect(t, "second", doc.body(t, "/second/(position)").refs(), []string{"scanner_Position"})
-	for _, name := range []string{"token_Position", "scanner_Position", "place"} {
-		if len(doc.Components.Schemas[name].Properties) == 0 {
-			t.Errorf("there is no schema %s", name)
+	for _, name := range []string{"token_Position", "scanner_Position"} {
+		if len(doc.Components.Schemas[name].Properties) != 5 {
+			t.Errorf("the schema %s is %+v", name, doc.Components.Schemas[name])
 		}
+	}
+	for path, member := range map[string]string{"/second/(place)": "type", "/third/(place)": "action"} {
+		s := doc.schema(t, doc.body(t, path))
+		expect(t, path+": "+member, s.Properties[member].Const, any("place"))
+		expect(t, path+": required", s.Required, []string{member, "name"})
 	}
 }
 
@@ -946,7 +954,7 @@ func TestSeed24(t *testing.T) {
 			{`{"type":"hello","name":"Eve"}`, `hello Eve`},
 			{`/numbers [1,2,3]`, `3 numbers`},
 			{`call`, `37.5 degrees`},
-			{`names`, `{"type":"list","names":["hello","string","[]uint8","celsius","numbers"]}`},
+			{`names`, `{"type":"list","names":["hello","text","binary","celsius","numbers"]}`},
 			{`/hello {"name":1}`, `"code":"validation_failed"`},
 			{`/helo {"name":"Ada"}`, `"did_you_mean":"hello"`},
 			{`{"type":"helo","name":"Eve"}`, `"did_you_mean":"hello"`},
@@ -976,8 +984,8 @@ func TestSeed24(t *testing.T) {
 	}
 	expect(t, "bodies", types, map[string]string{
 		"(hello)":   "application/json object",
-		"(string)":  "text/plain string",
-		"([]uint8)": "application/octet-stream <nil>",
+		"(text)":    "text/plain string",
+		"(binary)":  "application/octet-stream <nil>",
 		"(celsius)": "application/json number",
 		"(numbers)": "application/json array",
 	})
@@ -1198,7 +1206,7 @@ func newSeedChat() *wsrouter.Router[seedMember] {
 		users []seedUser
 		past  = []seedSaid{}
 	)
-	r := wsrouter.New[seedMember](&wsrouter.Options{Discriminator: "action"})
+	r := wsrouter.New[seedMember](&wsrouter.Options{Discriminator: "action", Logger: (&recorder{}).logger()})
 	room := r.Room("1")
 	r.Sends(seedUsers{}, seedLeft{}, seedSaid{})
 	wsrouter.Receive(r, func(ctx context.Context, c *member, m seedJoin) error {
@@ -1231,7 +1239,9 @@ func newSeedChat() *wsrouter.Router[seedMember] {
 }
 
 // TestSeed29: the seed's example, which never ran there: join, the list of users, messages to the others and to those who come later, leave.
-func TestSeed29(t *testing.T) {
+func TestSeed29(t *testing.T) { synctest.Test(t, testSeedChat) }
+
+func testSeedChat(t *testing.T) {
 	chat := newSeedChat()
 	mux, doc := mountAt(t, "/ws/{room_id}", chat)
 
@@ -1244,6 +1254,7 @@ func TestSeed29(t *testing.T) {
 	expect(t, "past of an empty room", string(ada.Next().Data), `{"action":"server_pending_messages","messages":[]}`)
 	expect(t, "users", string(ada.Next().Data), `{"action":"server_users_list","users":[{"user_name":"Ada"}]}`)
 	ada.Send(seedSay{Message: "anybody here?"})
+	synctest.Wait() // nobody answers it
 
 	bob := wstest.Dial(t, mux, "/ws/1")
 	bob.Send(seedJoin{seedUser: seedUser{"Bob"}})

@@ -1,6 +1,7 @@
 package wsrouter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,16 +31,23 @@ func (c *conn) connect() {
 	defer c.leave()
 	defer c.recoverPanic()
 	c.phase = "OnConnect"
+	returned := false
+	defer func() {
+		if !returned { // it panicked, or called runtime.Goexit, as a test does that fails in it
+			c.close(1011, "internal error")
+		}
+	}()
 	err := c.router.onConnect(c.ctx, c)
+	returned = true
 	var failure *Error
 	switch {
 	case err == nil:
 	case c.closedBy(err):
-	case errors.As(err, &failure):
+	case errors.As(err, &failure) && failure != nil:
 		c.answer(failure, nil)
 		c.close(1008, shorten(failure.Code))
-	case over(c.ctx, err):
-	default:
+	case over(c.ctx, err) && c.isOver():
+	default: // also ErrClosed of another connection: this one has not been let in
 		c.logger().Error("wsrouter: OnConnect failed", "err", err)
 		c.close(1011, "internal error")
 	}
@@ -171,6 +179,7 @@ func rawValue(frame string, data []byte) any {
 		s := string(data)
 		return &s
 	}
+	data = bytes.Clone(data) // a message is the handler's, a frame is not
 	return &data
 }
 
@@ -217,17 +226,17 @@ func (c *conn) settle(f Frame, err error) {
 	case c.closedBy(err):
 	case errors.As(err, &protocol):
 		c.logger().Debug("wsrouter: frame refused", "code", protocol.Code, "reason", protocol.Reason)
-		c.close(protocol.Code, protocol.Reason)
-	case errors.As(err, &failure):
+		c.closeAs(protocol.Code, protocol.Reason)
+	case errors.As(err, &failure) && failure != nil:
 		if failure.cause != nil {
 			c.logger().Warn("wsrouter: error answered", "code", failure.Code, "err", err)
 		}
 		c.answer(failure, c.router.correlationID(f.Data))
 	case errors.As(err, &validation):
-		c.logger().Debug("wsrouter: message refused", "code", validation.Code, "issues", validation.Error())
+		c.logger().Debug("wsrouter: message refused", "code", validation.Code, "issues", validation)
 		c.answer(validation.reply(), c.router.correlationID(f.Data))
-	case over(c.ctx, err):
-		c.logger().Debug("wsrouter: handler saw the end", "err", err)
+	case over(c.ctx, err), errors.Is(err, ErrDropped): // of drops the outbox has told, once for each episode
+		c.logger().Debug("wsrouter: handler saw the end, or a full outbox", "err", err)
 	default:
 		c.logger().Error("wsrouter: handler failed", "in", c.phase, "err", err)
 		c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))
@@ -251,7 +260,7 @@ func (c *conn) answer(e *Error, id []byte) {
 		c.phase = "ErrorMessage"
 		msg = reshape(e)
 	}
-	if err := c.send(c.ctx, msg, id); err != nil && !over(c.ctx, err) {
+	if err := c.send(c.ctx, msg, id); err != nil && !over(c.ctx, err) && !errors.Is(err, ErrDropped) {
 		c.logger().Error("wsrouter: error reply not sent", "code", e.Code, "err", err)
 	}
 }
@@ -269,14 +278,19 @@ func (c *conn) recoverPanic() {
 // Ended takes note of the end, as soon as it is seen: it implements wsconn.Handler.
 func (c *conn) Ended(end wsconn.End) {
 	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+
+	c.unbase()
+	c.cancel(ErrClosed)
+	c.outbox.end()
+	c.router.rooms.leaveAll(c)
+
+	c.mu.Lock() // only now: a handler that returns meanwhile would run OnDisconnect before c has left its rooms
 	c.ended = true
 	c.info = CloseInfo(end)
 	idle := !c.busy
 	c.mu.Unlock()
-
-	c.cancel(ErrClosed)
-	c.outbox.end()
-	c.router.rooms.leaveAll(c)
 	if idle {
 		go c.finish()
 	}
@@ -291,6 +305,13 @@ func (c *conn) enter() bool {
 	}
 	c.busy = true
 	return true
+}
+
+// isOver reports whether the connection has ended or is closing.
+func (c *conn) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended || c.closing
 }
 
 // leave is the end of a hook or handler, and of the connection if that waited for it.
@@ -313,7 +334,7 @@ func (c *conn) finish() {
 	defer close(c.finished)
 	defer c.recoverPanic()
 	c.phase = "OnDisconnect"
-	c.logger().Debug("wsrouter: connection closed", "code", c.info.Code, "reason", c.info.Reason, "remote", c.info.Remote, "err", c.info.Err)
+	c.logger().Debug("wsrouter: connection closed", "code", c.info.Code, "reason", c.info.Reason, "by_peer", c.info.Remote, "err", c.info.Err)
 	if c.router.onDisconnect == nil {
 		return
 	}

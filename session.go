@@ -13,6 +13,7 @@ import (
 
 	jsonv2 "github.com/go-json-experiment/json"
 
+	"github.com/wsrouter-go/wsrouter/internal/comment"
 	"github.com/wsrouter-go/wsrouter/internal/spell"
 	"github.com/wsrouter-go/wsrouter/schema"
 )
@@ -27,7 +28,9 @@ type session struct {
 // param is one tagged field.
 type param struct {
 	field   schema.Field
-	name    string // of the Go field, for panics
+	name    string       // of the Go field, for panics
+	owner   reflect.Type // that declares the field
+	goName  string
 	index   []int
 	typ     reflect.Type
 	sources []source
@@ -75,9 +78,25 @@ func (s *session) compile(t reflect.Type, index []int) error {
 			if err := refuseNearMiss(t, f); err != nil {
 				return err
 			}
+			if err := refuseUnread(t, f); err != nil {
+				return err
+			}
 		}
 	}
 	return s.addResolver(t, index)
+}
+
+// refuseUnread fails if f is embedded by pointer and has fields with sources: it is nil, so that they would never be read.
+func refuseUnread(t reflect.Type, f reflect.StructField) error {
+	if !f.Anonymous || f.Type.Kind() != reflect.Pointer || f.Type.Elem().Kind() != reflect.Struct {
+		return nil
+	}
+	for _, inner := range reflect.VisibleFields(f.Type.Elem()) {
+		if sources := sourcesOf(inner); len(sources) > 0 {
+			return fmt.Errorf("%v.%s: it is embedded by pointer, so that %s:%q of its field %s would never be read: embed the struct itself", t, f.Name, sources[0].in, sources[0].name, inner.Name)
+		}
+	}
+	return nil
 }
 
 // sourcesOf reads the source tags of f in their fixed order.
@@ -120,7 +139,7 @@ func (s *session) addParam(t reflect.Type, f reflect.StructField, index []int, s
 	} else if _, said := f.Tag.Lookup("required"); !said && f.Type.Kind() == reflect.Pointer {
 		field.Required = false // the only thing that a pointer adds to a parameter is that it may be absent
 	}
-	s.params = append(s.params, param{*field, where, index, f.Type, sources, f.Tag.Get("deprecated") == "true"})
+	s.params = append(s.params, param{*field, where, t, f.Name, index, f.Type, sources, f.Tag.Get("deprecated") == "true"})
 	return nil
 }
 
@@ -183,6 +202,11 @@ func (s *session) refuseSharedSources() error {
 // addResolver adds the Resolve of t itself, not one promoted from an embedded struct, which has been added before.
 func (s *session) addResolver(t reflect.Type, index []int) error {
 	method, ok := reflect.PointerTo(t).MethodByName("Resolve")
+	if !ok || isPromoted(t, method) {
+		if err := refuseSkipped(t); err != nil {
+			return err
+		}
+	}
 	if !ok {
 		return nil
 	}
@@ -196,8 +220,28 @@ func (s *session) addResolver(t reflect.Type, index []int) error {
 		if len(index) > 0 {
 			v = v.FieldByIndex(index)
 		}
-		return v.Addr().Interface().(Resolver).Resolve(ctx, r)
+		// Not v.Addr().Interface(), which reflect forbids where the embedded type is not exported.
+		return reflect.NewAt(v.Type(), v.Addr().UnsafePointer()).Interface().(Resolver).Resolve(ctx, r)
 	})
+	return nil
+}
+
+// refuseSkipped fails if t embeds something whose Resolve nobody would call: a pointer or an interface, which are nil, or a
+// struct that is itself a parameter.
+func refuseSkipped(t reflect.Type) error {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if !f.Anonymous || f.Type.Kind() == reflect.Struct && len(sourcesOf(f)) == 0 {
+			continue
+		}
+		methods := f.Type
+		if methods.Kind() == reflect.Struct {
+			methods = reflect.PointerTo(methods)
+		}
+		if _, ok := methods.MethodByName("Resolve"); ok {
+			return fmt.Errorf("%v.%s: its Resolve would be skipped, and what it checks with it: embed the struct itself, or write a Resolve that calls it", t, f.Name)
+		}
+	}
 	return nil
 }
 
@@ -371,7 +415,7 @@ func (s *session) describe() []Param {
 			list = append(list, Param{
 				Name:        src.name,
 				In:          src.in,
-				Description: p.field.Doc,
+				Description: orElse(p.field.Doc, comment.Field(p.owner, p.goName)),
 				Required:    p.field.Required && len(p.sources) == 1,
 				Deprecated:  p.deprecated,
 				Schema:      append(json.RawMessage(nil), p.field.Plan.Schema()...),

@@ -82,9 +82,6 @@ func article(word string) string {
 	return "a " + word
 }
 
-// cutComma splits a struct tag's value at its first comma.
-func cutComma(s string) (before, after string, found bool) { return strings.Cut(s, ",") }
-
 // isToken reports whether s is a token of RFC 9110, section 5.6.2.
 func isToken(s string) bool {
 	for i := range len(s) {

@@ -32,12 +32,13 @@ type Doc struct {
 	Version     string // of the API, not of OpenAPI
 	Description string // CommonMark
 
-	// Mode says how messages stand in OpenAPI. The page shows them all in every mode.
+	// Mode says how messages stand in OpenAPI. AsyncAPI and the page show them all in every mode.
 	Mode Mode
 
 	// Servers are the URLs at which clients reach the API. If empty, the document names the place where it is
 	// served, relative to itself, which holds behind any proxy; without Serve, it names "/". If a merged document
-	// has servers of its own, they stay, and these are given for the operations of the endpoints.
+	// has servers of its own, they stay, and these are given for the operations of the endpoints. AsyncAPI takes those
+	// that name a host.
 	Servers []string
 
 	mounts []mounted
@@ -78,13 +79,27 @@ func New(title, version string) *Doc {
 // owns it; every call returns the same bytes, those that Serve serves.
 // OpenAPI panics if the declarations cannot be one document: an endpoint that Describe refuses, a schema that is
 // none, an operation that the merged document has already.
-func (d *Doc) OpenAPI() []byte { return d.document("OpenAPI", formatJSON) }
+func (d *Doc) OpenAPI() []byte { return d.document("OpenAPI", d.openAPIView(formatJSON)) }
 
 // OpenAPIYAML is OpenAPI as YAML, with the same members in the same order. It means the same to readers of YAML 1.1 and 1.2.
-func (d *Doc) OpenAPIYAML() []byte { return d.document("OpenAPIYAML", formatYAML) }
+func (d *Doc) OpenAPIYAML() []byte { return d.document("OpenAPIYAML", d.openAPIView(formatYAML)) }
 
-func (d *Doc) document(call string, f format) []byte {
-	r, err := d.render(view{mode: d.Mode, server: serverOf(d.served), format: f})
+// AsyncAPI returns the AsyncAPI 3.0.0 document as indented JSON. It shows the server: what it receives and sends, on
+// a channel for each endpoint. The caller owns it; every call returns the same bytes, those that Serve serves. Mode changes
+// nothing in it, and of a merged document only title and version stand in it. It has the Servers that name a host,
+// and no servers if none does: AsyncAPI knows no relative ones.
+// AsyncAPI panics if an endpoint cannot be described, as OpenAPI does.
+func (d *Doc) AsyncAPI() []byte { return d.document("AsyncAPI", view{format: formatAsyncJSON}) }
+
+// AsyncAPIYAML is AsyncAPI as YAML, as OpenAPIYAML is OpenAPI.
+func (d *Doc) AsyncAPIYAML() []byte { return d.document("AsyncAPIYAML", view{format: formatAsyncYAML}) }
+
+func (d *Doc) openAPIView(f format) view {
+	return view{mode: d.Mode, server: serverOf(d.served), format: f}
+}
+
+func (d *Doc) document(call string, v view) []byte {
+	r, err := d.render(v)
 	if err != nil {
 		panic(fmt.Sprintf("apidoc: %s: %v", call, err))
 	}
@@ -112,14 +127,14 @@ func (d *Doc) build() (*model, error) {
 // configurable panics if the document was used already.
 func (d *Doc) configurable(call string) {
 	if d.built.Load() {
-		panic("apidoc: " + call + ": the document was used already, by OpenAPI or a request: declare everything first")
+		panic("apidoc: " + call + ": the document was used already, by OpenAPI, AsyncAPI or a request: declare everything first")
 	}
 }
 
-// A view is one form of the document.
+// A view is one form of one of the documents.
 type view struct {
-	mode   Mode
-	server string
+	mode   Mode   // of OpenAPI
+	server string // of OpenAPI
 	format format
 }
 
@@ -128,6 +143,8 @@ type format int
 const (
 	formatJSON format = iota
 	formatYAML
+	formatAsyncJSON
+	formatAsyncYAML
 	formatPage
 	formatConsole
 )
@@ -161,13 +178,17 @@ func (m *model) write(d *Doc, v view) (*rendered, error) {
 		return m.page(d, v.server)
 	case formatConsole:
 		return m.console(d, v.server)
+	case formatAsyncJSON:
+		return renderedJSON(m.asyncAPI(d)), nil
+	case formatAsyncYAML:
+		return renderedYAML(m.asyncAPI(d)), nil
 	}
 	tree, err := m.openAPI(d, v)
 	if err != nil {
 		return nil, err
 	}
 	if v.format == formatYAML {
-		return newRendered("application/yaml", appendYAML(nil, tree, 0)), nil
+		return renderedYAML(tree), nil
 	}
-	return newRendered("application/json", append(appendJSON(nil, tree, 0), '\n')), nil
+	return renderedJSON(tree), nil
 }

@@ -100,7 +100,7 @@ func ExampleDoc_Serve() {
 	doc := apidoc.New("Greeter", "1.0.0")
 	doc.Mount(mux, "/ws", newGreeter())
 	doc.Serve(mux, "/api/docs")
-	for _, path := range []string{"/api/docs", "/api/openapi.json", "/api/openapi.yaml"} {
+	for _, path := range []string{"/api/docs", "/api/openapi.json", "/api/openapi.yaml", "/api/asyncapi.json", "/api/asyncapi.yaml"} {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		fmt.Println(path, w.Code, w.Header().Get("Content-Type"))
@@ -109,4 +109,6 @@ func ExampleDoc_Serve() {
 	// /api/docs 200 text/html; charset=utf-8
 	// /api/openapi.json 200 application/json
 	// /api/openapi.yaml 200 application/yaml
+	// /api/asyncapi.json 200 application/json
+	// /api/asyncapi.yaml 200 application/yaml
 }

@@ -17,7 +17,24 @@ func unique(name string, taken map[string]bool) string {
 	return free
 }
 
+// uniqueType is unique for names that generators make types of: they drop what is no letter or digit and change the case, so that
+// numbers and Numbers, a_b and AB would be one.
+func uniqueType(name string, taken map[string]bool) string {
+	free := name
+	for i := 2; taken[generated(free)]; i++ {
+		free = name + "_" + strconv.Itoa(i)
+	}
+	taken[generated(free)] = true
+	return free
+}
+
+// generated is what is left of a name in every generator.
+func generated(name string) string {
+	return strings.ToLower(notInType.ReplaceAllString(name, ""))
+}
+
 var (
+	notInType   = regexp.MustCompile(`[^A-Za-z0-9]+`)
 	notInName   = regexp.MustCompile(`[^A-Za-z0-9_]+`)
 	versionPart = regexp.MustCompile(`^v[0-9]+$`)
 	goWord      = regexp.MustCompile(`[^\[\]*,(){}\s]+`)

@@ -144,6 +144,7 @@ func TestMergeHostile(t *testing.T) {
 		"schemas is a list":  {`{"openapi":"3.1.0","components":{"schemas":[]}}`, "components, schemas is not an object"},
 		"tags is a text":     {`{"openapi":"3.1.0","tags":"a"}`, "tags is not a list"},
 		"infinite number":    {"openapi: 3.1.0\na: .inf\n", "no number"},
+		"inherits a text":    {"openapi: 3.1.0\na: {<<: b}\n", "wants a mapping"},
 		"object as key":      {"openapi: 3.1.0\n? {a: b}\n: c\n", "name of a member"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -196,13 +197,15 @@ func TestMergeTwiceAndLate(t *testing.T) {
 
 func TestMergeYAMLNumbers(t *testing.T) {
 	doc := apidoc.New("", "")
-	err := doc.Merge([]byte("openapi: 3.1.0\nx-n: [0x1F, +5, .5, 1.50, 0o17, 1e3]\nx-s: [on, yes, 2026-01-02, ~, 12:30:00]\n"))
+	err := doc.Merge([]byte("openapi: 3.1.0\nx-n: [0x1F, +5, .5, 1.50, 0o17, 1e3]\nx-s: [on, yes, 2026-01-02, ~, 12:30:00]\n" +
+		"x-a: &a {k: 1, l: &l 2}\nx-b: &b {l: 3, m: *l}\nx-c: {<<: [*a, *b], k: 0}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got bytes.Buffer
 	json.Compact(&got, doc.OpenAPI())
-	want := `{"openapi":"3.1.0","x-n":[31,5,0.5,1.50,15,1e3],"x-s":["on","yes","2026-01-02",null,"12:30:00"]}`
+	want := `{"openapi":"3.1.0","x-n":[31,5,0.5,1.50,15,1e3],"x-s":["on","yes","2026-01-02",null,"12:30:00"],` +
+		`"x-a":{"k":1,"l":2},"x-b":{"l":3,"m":2},"x-c":{"k":0,"l":2,"m":2}}`
 	if got.String() != want {
 		t.Errorf("got  %s\nwant %s", got.String(), want)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/wsrouter-go/wsrouter"
 )
 
-// A model is what all readers share, OpenAPI and the page: the visible endpoints with every name settled.
+// A model is what all readers share, OpenAPI, AsyncAPI and the page: the visible endpoints with every name settled.
 type model struct {
 	endpoints []*endpoint
 	registry  *registry  // of the schemas
@@ -24,6 +24,7 @@ type endpoint struct {
 	path       string
 	key        string // what the ids of its operations begin with
 	connectID  string
+	sendID     string // in AsyncAPI
 	tags       []string
 	parameters []*parameter
 	receives   []*operation
@@ -297,7 +298,7 @@ func (m *model) nameOperations() {
 		}
 		e.key = unique(e.key, keys)
 		e.connectID = unique(e.key+"_connect", taken)
-		taken[e.key+"_send"] = true
+		e.sendID = unique(e.key+"_send", taken)
 		for _, o := range e.receives {
 			name := identifier(o.Handler)
 			if name == "" {

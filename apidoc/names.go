@@ -233,7 +233,7 @@ func (r *registry) name(taken map[string]bool) {
 		if !c.message && both[c.goType] {
 			c.name += "_value"
 		}
-		c.name = unique(c.name, taken)
+		c.name = uniqueType(c.name, taken)
 	}
 }
 
@@ -241,7 +241,7 @@ func (r *registry) name(taken map[string]bool) {
 // Whether two schemas are the same depends on the names of what they refer to, so it repeats until nothing changes.
 func (r *registry) avoid(base *object, taken map[string]bool, convert func(any) any) {
 	for _, n := range base.names {
-		taken[n] = true
+		taken[generated(n)] = true
 	}
 	for changed := true; changed; {
 		changed = false
@@ -249,7 +249,7 @@ func (r *registry) avoid(base *object, taken map[string]bool, convert func(any) 
 			if !base.has(c.name) || equal(base.get(c.name), convert(c.node.inDocument())) {
 				continue
 			}
-			c.name = unique(shortName(c.goType, c.wire, 1), taken)
+			c.name = uniqueType(shortName(c.goType, c.wire, 1), taken)
 			changed = true
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // openAPI writes the document. The tree shares what it does not change with the base and the components.
 func (m *model) openAPI(d *Doc, v view) (*object, error) {
-	w := &writer{model: m, mode: v.mode, paths: newObject(), templates: map[string]string{}}
+	w := &writer{model: m, mode: v.mode, async: d.served != "", paths: newObject(), templates: map[string]string{}}
 	doc := w.frame(d, v.server)
 	for _, path := range w.paths.names {
 		w.templates[templateOf(path)] = path
@@ -34,6 +34,7 @@ func (m *model) openAPI(d *Doc, v view) (*object, error) {
 type writer struct {
 	*model
 	mode      Mode
+	async     bool // asyncapi.json stands beside the document, because Serve puts it there
 	paths     *object
 	templates map[string]string // a path of each template
 	servers   []any             // of every operation, if the base has others
@@ -112,7 +113,7 @@ func (w *writer) addOperation(path, method string, op *object) error {
 
 // connect is the GET that opens the WebSocket.
 func (w *writer) connect(e *endpoint) *object {
-	op := newObject("operationId", e.connectID, "summary", e.summary(), "description", e.about(w.mode), "tags", texts(e.tags))
+	op := newObject("operationId", e.connectID, "summary", e.summary(), "description", w.about(e), "tags", texts(e.tags))
 	if e.Deprecated {
 		op.set("deprecated", true)
 	}
@@ -130,24 +131,38 @@ func (e *endpoint) summary() string {
 }
 
 // about is the description of the GET.
-func (e *endpoint) about(mode Mode) string {
+func (w *writer) about(e *endpoint) string {
 	text := "This request opens a WebSocket."
-	if mode == Pseudo && len(e.receives) > 0 {
+	if w.mode == Pseudo && len(e.receives) > 0 {
 		text += " The messages that a client may send are the POST operations beside it, which are no HTTP requests."
 	}
+	if w.async {
+		text += " [AsyncAPI](asyncapi.json) has the whole contract."
+	}
+	return paragraphs(e.Description, strings.TrimSpace(text+" "+e.aboutConnection()))
+}
+
+// aboutConnection says what is special about a connection, "" if nothing is.
+func (e *endpoint) aboutConnection() string {
+	text := ""
 	if e.Binary {
-		text += " The JSON of both sides travels in binary frames."
+		text = "The JSON of both sides travels in binary frames."
 	}
 	if len(e.Subprotocols) > 0 {
 		text += " Subprotocols: `" + strings.Join(e.Subprotocols, "`, `") + "`."
 	}
+	return strings.TrimSpace(text + e.aboutValuedSubprotocols())
+}
+
+// aboutValuedSubprotocols begins with a blank, or is "".
+func (e *endpoint) aboutValuedSubprotocols() (text string) {
 	for _, p := range e.parameters {
 		if p.In == "subprotocol" {
 			text += " A subprotocol that begins with `" + p.Name + "` carries a value" + strings.TrimSuffix(": "+p.Description, ": ")
 			text = strings.TrimSuffix(text, ".") + "."
 		}
 	}
-	return paragraphs(e.Description, text)
+	return text
 }
 
 // paragraphs joins the texts that are not empty.
@@ -307,15 +322,13 @@ func (e *endpoint) handlers(ops []*operation) *object {
 // extension is the x-websocket of the GET: all of the endpoint, for programs.
 func (w *writer) extension(e *endpoint) *object {
 	x := newObject()
-	if len(e.Subprotocols) > 0 {
-		x.set("subprotocols", texts(e.Subprotocols))
+	if w.async {
+		x.set("asyncapi", "asyncapi.json#/channels/"+e.key)
 	}
-	if e.Binary {
-		x.set("messageType", "binary")
-	} else {
-		x.set("messageType", "text")
+	facts := e.wireFacts()
+	for _, name := range facts.names {
+		x.set(name, facts.get(name))
 	}
-	x.setText("discriminator", e.Discriminator).setText("payload", e.Payload).setText("id", e.ID)
 	receive := newObject()
 	for _, o := range e.receives {
 		entry := newObject().setText("name", o.message.Name).set("message", w.ref(o.message)).setText("delivery", o.message.Delivery)
@@ -326,12 +339,30 @@ func (w *writer) extension(e *endpoint) *object {
 		receive.set(o.Handler, entry)
 	}
 	x.set("receive", receive).set("send", w.refs(e.atAnyTime()))
-	if len(e.Limits) > 0 {
-		limits := newObject()
-		for _, name := range sortedKeys(e.Limits) {
-			limits.set(name, number(strconv.FormatInt(e.Limits[name], 10)))
-		}
+	if limits := e.wireLimits(); len(limits.names) > 0 {
 		x.set("limits", limits)
 	}
 	return x
+}
+
+// wireFacts begin the x-websocket of both documents.
+func (e *endpoint) wireFacts() *object {
+	x := newObject()
+	if len(e.Subprotocols) > 0 {
+		x.set("subprotocols", texts(e.Subprotocols))
+	}
+	if e.Binary {
+		x.set("messageType", "binary")
+	} else {
+		x.set("messageType", "text")
+	}
+	return x.setText("discriminator", e.Discriminator).setText("payload", e.Payload).setText("id", e.ID)
+}
+
+func (e *endpoint) wireLimits() *object {
+	limits := newObject()
+	for _, name := range sortedKeys(e.Limits) {
+		limits.set(name, number(strconv.FormatInt(e.Limits[name], 10)))
+	}
+	return limits
 }

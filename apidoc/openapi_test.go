@@ -67,7 +67,7 @@ func TestHidden(t *testing.T) {
 	doc.Add("/ws/{room_id}", endpoint(secret))
 	doc.Add("/visible/{room_id}", endpoint(rooms()))
 	doc.Serve(mux, "/docs")
-	for _, path := range []string{"/docs", "/openapi.json", "/openapi.yaml"} {
+	for _, path := range []string{"/docs", "/openapi.json", "/openapi.yaml", "/asyncapi.json", "/asyncapi.yaml"} {
 		body := request(mux, "GET", path).Body.String()
 		for _, hidden := range []string{"/ws/{room_id}", "debug", "Debug"} {
 			if strings.Contains(body, hidden) {

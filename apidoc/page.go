@@ -430,9 +430,15 @@ func duration(ms int64) string {
 // javaScript is the line that opens the connection.
 func (e *endpoint) javaScript(servers []string) string {
 	base := "wss://HOST"
-	if len(servers) > 0 && strings.Contains(servers[0], "://") {
-		base = strings.TrimSuffix(servers[0], "/")
-		base = strings.Replace(base, "http", "ws", 1)
+	if len(servers) > 0 {
+		server := strings.TrimSuffix(servers[0], "/")
+		if rest, ok := strings.CutPrefix(server, "http"); ok {
+			base = "ws" + rest
+		} else if strings.HasPrefix(server, "ws") {
+			base = server
+		} else if strings.HasPrefix(server, "/") {
+			base += server
+		}
 	}
 	path, query := e.path, ""
 	for _, p := range e.parameters {

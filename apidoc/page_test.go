@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"html"
 	"net/http"
 	"regexp"
 	"strings"
@@ -32,6 +33,24 @@ func TestPageOfAMergedDocument(t *testing.T) {
 	page := request(mux, "GET", "/docs").Body.String()
 	if !strings.Contains(page, "<title>Shop 7</title>") || !strings.Contains(page, "ChatMessage") {
 		t.Error("the page has the title of the base and the messages in every mode")
+	}
+}
+
+func TestPageConnects(t *testing.T) {
+	for server, want := range map[string]string{
+		"": "wss://HOST/ws/lobby", "https://a.example/v1/": "wss://a.example/v1/ws/lobby", "http://a.example": "ws://a.example/ws/lobby",
+		"wss://http.example": "wss://http.example/ws/lobby", "/v1": "wss://HOST/v1/ws/lobby", "javascript:x": "wss://HOST/ws/lobby",
+	} {
+		mux := http.NewServeMux()
+		doc := apidoc.New("T", "1")
+		if server != "" {
+			doc.Servers = []string{server}
+		}
+		doc.Add("/ws/{room_id}", endpoint(rooms()))
+		doc.Serve(mux, "/docs")
+		if page := html.UnescapeString(request(mux, "GET", "/docs").Body.String()); !strings.Contains(page, `new WebSocket("`+want+`", ["chat.v2"])`) {
+			t.Errorf("%s: the page does not say %s", server, want)
+		}
 	}
 }
 

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// Serve routes the page at path and the documents beside it: Serve(mux, "/api/docs") answers GET and HEAD of
-// /api/docs, /api/openapi.json and /api/openapi.yaml. A path that ends in a slash holds them below it: "/docs/"
-// has /docs/openapi.json. Below the page's path lie the files of its console, such as /api/docs/console.js. No other
-// path is routed; /docs/ is not found where /docs is served.
+// Serve routes the page at path and the documents beside it: Serve(mux, "/api/docs") answers GET of /api/docs,
+// /api/openapi.json, /api/openapi.yaml, /api/asyncapi.json and /api/asyncapi.yaml, and HEAD where mux takes it for GET
+// as http.ServeMux does. A path that ends in a slash holds them below it: "/docs/" has /docs/openapi.json. Below the page's path
+// lie the files of its console, such as /api/docs/console.js. No other path is routed; /docs/ is not found where /docs is served.
 //
 // Every URL in what is served is relative, so that it works behind a proxy that strips a prefix. Answers have a strong
 // ETag, are compressed for clients that accept gzip, and forbid to be framed or sniffed. The query ?ws=pseudo,
-// ?ws=upgrade or ?ws=none gives a document in another [Mode]. While the document cannot be built, which OpenAPI would
+// ?ws=upgrade or ?ws=none gives OpenAPI in another [Mode]. While a document cannot be built, which OpenAPI would
 // answer by a panic, requests get a 500 and the reason is logged to slog.Default().
 //
 // Serve panics if path is not a plain absolute path. It may be called again for another place.
@@ -53,6 +53,12 @@ func (d *Doc) Serve(mux Mux, path string) {
 	}))
 	mux.Handle("GET "+dir+"openapi.yaml", d.handler("", func(r *http.Request) (view, error) {
 		return d.chosen(r, view{mode: d.Mode, server: server, format: formatYAML})
+	}))
+	mux.Handle("GET "+dir+"asyncapi.json", d.handler("", func(*http.Request) (view, error) {
+		return view{format: formatAsyncJSON}, nil
+	}))
+	mux.Handle("GET "+dir+"asyncapi.yaml", d.handler("", func(*http.Request) (view, error) {
+		return view{format: formatAsyncYAML}, nil
 	}))
 }
 
@@ -152,6 +158,14 @@ func newRendered(contentType string, data []byte) *rendered {
 	z.Close()
 	r.gzip = b.Bytes()
 	return r
+}
+
+func renderedJSON(tree *object) *rendered {
+	return newRendered("application/json", append(appendJSON(nil, tree, 0), '\n'))
+}
+
+func renderedYAML(tree *object) *rendered {
+	return newRendered("application/yaml", appendYAML(nil, tree, 0))
 }
 
 // serve answers GET and HEAD. The two encodings have ETags of their own, as strong ones must.

@@ -31,9 +31,11 @@ func TestServe(t *testing.T) {
 		contentType string
 		body        []byte
 	}{
-		"/docs":         {"text/html; charset=utf-8", nil},
-		"/openapi.json": {"application/json", doc.OpenAPI()},
-		"/openapi.yaml": {"application/yaml", doc.OpenAPIYAML()},
+		"/docs":          {"text/html; charset=utf-8", nil},
+		"/openapi.json":  {"application/json", doc.OpenAPI()},
+		"/openapi.yaml":  {"application/yaml", doc.OpenAPIYAML()},
+		"/asyncapi.json": {"application/json", doc.AsyncAPI()},
+		"/asyncapi.yaml": {"application/yaml", doc.AsyncAPIYAML()},
 	} {
 		w := request(mux, "GET", path)
 		h := w.Header()
@@ -56,7 +58,7 @@ func TestServe(t *testing.T) {
 		}
 		checkCaching(t, mux, path, w)
 	}
-	for _, path := range []string{"/docs/", "/docs/x", "/openapi.yml", "/asyncapi.json", "/"} {
+	for _, path := range []string{"/docs/", "/docs/x", "/openapi.yml", "/asyncapi.yml", "/"} {
 		if w := request(mux, "GET", path); w.Code != 404 {
 			t.Errorf("%s: %d, want 404", path, w.Code)
 		}
@@ -184,7 +186,7 @@ func TestServeSurvivesABrokenDeclaration(t *testing.T) {
 		doc := apidoc.New("T", "1")
 		doc.Mount(mux, "/ws", e)
 		doc.Serve(mux, "/docs")
-		for _, path := range []string{"/docs", "/openapi.json", "/openapi.yaml"} {
+		for _, path := range []string{"/docs", "/openapi.json", "/openapi.yaml", "/asyncapi.json", "/asyncapi.yaml"} {
 			if w := request(mux, "GET", path); w.Code != 500 || strings.Contains(w.Body.String(), "gone") {
 				t.Errorf("%s: %d %s", path, w.Code, w.Body)
 			}
@@ -193,6 +195,8 @@ func TestServeSurvivesABrokenDeclaration(t *testing.T) {
 			t.Errorf("the log says %s", log.String())
 		}
 		wantPanic(t, "apidoc: OpenAPI: ", func() { doc.OpenAPI() })
+		wantPanic(t, "apidoc: AsyncAPI: ", func() { doc.AsyncAPI() })
+		wantPanic(t, "apidoc: AsyncAPIYAML: ", func() { doc.AsyncAPIYAML() })
 	}
 }
 
@@ -209,19 +213,20 @@ func TestServeConcurrently(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for _, path := range []string{"/docs", "/openapi.json", "/openapi.yaml", "/openapi.json?ws=upgrade"} {
+			for _, path := range []string{"/docs", "/openapi.json", "/openapi.yaml", "/openapi.json?ws=upgrade", "/asyncapi.json", "/asyncapi.yaml"} {
 				if w := request(mux, "GET", path); w.Code != 200 {
 					t.Errorf("%s: %d", path, w.Code)
 				}
 			}
 			doc.OpenAPI()[0] = 'x' // a copy
+			doc.AsyncAPI()[0] = 'x'
 		})
 	}
 	wg.Wait()
 	if e.described != 1 {
 		t.Errorf("described %d times", e.described)
 	}
-	if doc.OpenAPI()[0] != '{' {
+	if doc.OpenAPI()[0] != '{' || doc.AsyncAPI()[0] != '{' {
 		t.Error("a caller changed the document")
 	}
 }

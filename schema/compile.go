@@ -17,7 +17,6 @@ var (
 	typeDuration = reflect.TypeFor[time.Duration]()
 	typeRaw      = reflect.TypeFor[json.RawMessage]()
 	typeNumber   = reflect.TypeFor[json.Number]()
-	typeAny      = reflect.TypeFor[any]()
 )
 
 // A compiler turns the types of one plan into shapes, each once.
@@ -64,7 +63,7 @@ func (c *compiler) shape(t reflect.Type) (*shape, error) {
 		s.recursive = s.recursive || c.open[t] && t.Name() != ""
 		return s, nil
 	}
-	s := &shape{typ: t, length: -1, title: t.Name()}
+	s := &shape{typ: t, length: -1, title: t.Name(), commented: t}
 	c.shapes[t] = s
 	c.open[t] = true
 	defer delete(c.open, t)
@@ -314,7 +313,7 @@ func (c *compiler) field(m *member) (*field, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &field{name: m.name, quoted: string(appendString(nil, m.name)) + ":", goName: m.where(), index: m.path}
+	f := &field{name: m.name, quoted: string(appendString(nil, m.name)) + ":", goName: m.where(), owner: m.owner, ownName: m.Name, index: m.path}
 	if f.node, err = c.node(m.Type); err != nil {
 		return nil, err
 	}

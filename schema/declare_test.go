@@ -1,3 +1,5 @@
+//lint:file-ignore SA5008,U1000 what is declared here is wrong on purpose
+
 package schema_test
 
 import (

@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -19,14 +20,12 @@ func (p *Plan) Validate(data []byte) []Issue {
 	return issues
 }
 
-func (p *Plan) scan(s *scanner) {
-	if s.value(p.root) {
-		s.end()
-	}
-}
+// scan reports whether it saw all of the message.
+func (p *Plan) scan(s *scanner) bool { return s.value(p.root) && s.end() }
 
 // Decode validates data and stores it in v, a pointer to the plan's type, in place of what v held. v keeps nothing of data.
-// If there are issues, v is not touched, unless they come from a decoder or a Validate method of the type.
+// If there are issues, v is not touched, unless they come from a decoder or a Validate method of the type. Decode
+// panics if v is anything else, and with whatever a decoder of the type panics.
 func (p *Plan) Decode(data []byte, v any) []Issue {
 	p.pointer(v)
 	s := newScanner(data)
@@ -48,8 +47,12 @@ func (p *Plan) Unmarshal(data []byte, v any) []Issue {
 	p.pointer(v)
 	s := newScanner(data)
 	s.edits.on = true
-	p.scan(s)
-	issues := hard(s.faults())
+	whole := p.scan(s)
+	all := s.faults()
+	issues := hard(all)
+	if !whole && issues == nil { // what ended the walk came behind the last issue that is recorded
+		issues = all
+	}
 	if issues == nil {
 		issues = p.store(s, v)
 	}
@@ -148,7 +151,7 @@ func (p *Plan) hook(v any) []Issue {
 	if err == nil {
 		return nil
 	}
-	return []Issue{{Code: "invalid", Message: err.Error()}}
+	return []Issue{{Code: "invalid", Message: strings.ToValidUTF8(err.Error(), "\uFFFD")}} // else it could not be sent
 }
 
 // codec prepares json/v2 for the types of the plan that it does not write by itself: durations, and structs

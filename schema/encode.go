@@ -42,7 +42,7 @@ func (p *Plan) Append(dst []byte, v any, id []byte) ([]byte, error) {
 
 func (p *Plan) accepts(v any) error {
 	t := reflect.TypeOf(v)
-	if t == p.typ {
+	if t == p.typ || t != nil && p.typ.Kind() == reflect.Interface && t.Implements(p.typ) {
 		return nil
 	}
 	if t == nil || t.Kind() != reflect.Pointer || t.Elem() != p.typ {

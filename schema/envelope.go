@@ -45,7 +45,7 @@ func (p *Plan) nested(o *Options) (err error) {
 		body.shape = body.shape.reject()
 	}
 	s := &shape{kind: kindObject, length: -1, envelope: true, closed: o.RejectUnknownMembers, explicit: o.RejectUnknownMembers}
-	s.doc, s.deprecated, s.title = body.shape.doc, body.shape.deprecated, body.title
+	s.doc, s.commented, s.deprecated, s.title = body.shape.doc, body.shape.commented, body.shape.deprecated, body.title
 	s.add(nameField(&p.env, p.values))
 	data := &field{name: p.env.Payload, node: &body, role: rolePayload, required: true}
 	s.add(data)
@@ -87,7 +87,7 @@ func (p *Plan) flat(o *Options) (err error) {
 	}
 	s := *body
 	if body.kind == kindCustom {
-		s = shape{kind: kindObject, typ: body.typ, length: -1, title: body.title, printed: body.printed, custom: body, elem: newNode(&shape{kind: kindRaw, length: -1})}
+		s = shape{kind: kindObject, typ: body.typ, length: -1, title: body.title, commented: body.commented, printed: body.printed, custom: body, elem: newNode(&shape{kind: kindRaw, length: -1})}
 	}
 	s.fields, s.byName = nil, map[string]int{}
 	s.envelope = true
@@ -103,6 +103,7 @@ func (p *Plan) flat(o *Options) (err error) {
 		if adopted != nil {
 			p.adopted, f.adopted = adopted, true
 			f.doc, f.deprecated, f.index, f.goName = adopted.doc, adopted.deprecated, adopted.index, adopted.goName
+			f.owner, f.ownName = adopted.owner, adopted.ownName
 		}
 		s.add(f)
 	}

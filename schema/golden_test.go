@@ -80,6 +80,8 @@ type (
 		Const int     `json:"const,omitempty" const:"7"`
 		True  bool    `json:"true,omitempty" const:"true"`
 		Both  int     `json:"both,omitempty" minimum:"10" multipleOf:"4"`
+		Zero  int     `json:"zero,omitempty" minimum:"0"`
+		UE    uint64  `json:"ue,omitempty" enum:"18446744073709551615,1"`
 	}
 	texts struct {
 		Len     string   `json:"len,omitempty" minLength:"2" maxLength:"4"`

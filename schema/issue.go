@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -10,8 +11,9 @@ import (
 const (
 	maxDepth  = 64
 	maxIssues = 100
-	maxInput  = 200 // bytes of an echoed value
-	maxListed = 10  // values named in a message, suggestions made
+	maxPaths  = 16 << 10 // bytes of all paths; the issue that goes beyond is the last
+	maxInput  = 200      // bytes of an echoed value
+	maxListed = 10       // values named in a message, suggestions made
 )
 
 // An Issue is one fault in a message. It is meant for whoever sent the message.
@@ -25,19 +27,27 @@ type Issue struct {
 
 // fail records an issue of the value at the current path. raw is the value, nil for none.
 func (s *scanner) fail(code, message string, params map[string]any, raw []byte) {
-	if len(s.issues) >= maxIssues {
+	if s.full() {
 		return
 	}
-	s.issues = append(s.issues, Issue{Path: s.pointer(""), Code: code, Message: message, Params: params, Input: echo(raw)})
+	path := s.pointer("")
+	s.paths += len(path)
+	s.issues = append(s.issues, Issue{Path: path, Code: code, Message: message, Params: params, Input: echo(raw)})
 }
 
 // failMember records an issue of a member of the object at the current path.
 func (s *scanner) failMember(name, code, message string, params map[string]any) {
-	if len(s.issues) >= maxIssues {
+	if s.full() {
 		return
 	}
-	s.issues = append(s.issues, Issue{Path: s.pointer("/" + escapePointer(name)), Code: code, Message: message, Params: params})
+	path := s.pointer("/" + escapePointer(name))
+	s.paths += len(path)
+	s.issues = append(s.issues, Issue{Path: path, Code: code, Message: message, Params: params})
 }
+
+// full reports whether no more issues are recorded. Paths hold names of the peer's: one long name with a hundred faults below it
+// would make an answer a hundred times as long as the message.
+func (s *scanner) full() bool { return len(s.issues) >= maxIssues || s.paths >= maxPaths }
 
 // pointer is the JSON Pointer of the current value with tail behind it. It is built only when something is
 // wrong: good messages never pay for it.
@@ -50,9 +60,17 @@ func (s *scanner) pointer(tail string) string {
 			b = strconv.AppendInt(b, int64(st.start), 10)
 			continue
 		}
-		b = append(b, escapePointer(unescapeName(s.data[st.start:st.end]))...)
+		b = appendToken(b, s.data[st.start:st.end])
 	}
 	return string(append(b, tail...))
+}
+
+// appendToken appends a member name, still escaped as JSON, as a token of a JSON Pointer.
+func appendToken(b, raw []byte) []byte {
+	if bytes.IndexByte(raw, '\\') < 0 && bytes.IndexByte(raw, '~') < 0 && bytes.IndexByte(raw, '/') < 0 {
+		return append(b, raw...)
+	}
+	return append(b, escapePointer(unescapeName(raw))...)
 }
 
 func escapePointer(name string) string {

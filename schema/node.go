@@ -46,8 +46,9 @@ type shape struct {
 	envelope bool // the library's members are among the fields and are not part of the value
 	custom   *shape
 
-	title      string // Go name
-	doc        string
+	title      string       // Go name
+	doc        string       // doc tag
+	commented  reflect.Type // whose comment stands where there is no doc tag
 	deprecated bool
 	example    json.RawMessage
 	nullable   bool            // by the type's own tag
@@ -89,8 +90,10 @@ const (
 // A field is a member that an object knows.
 type field struct {
 	name       string
-	quoted     string // "name": as it is written
-	goName     string // Type.Field, for errors
+	quoted     string       // "name": as it is written
+	goName     string       // Type.Field, for errors
+	owner      reflect.Type // that declares it, whose comment on it stands where there is no doc tag
+	ownName    string       // Go name in owner
 	node       *node
 	role       role
 	adopted    bool // the discriminator is a field of the Go type

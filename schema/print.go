@@ -1,10 +1,13 @@
 package schema
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/wsrouter-go/wsrouter/internal/comment"
 )
 
 // An object under construction: members in the order they are put.
@@ -90,7 +93,7 @@ func (p *printer) value(n *node, f *field) string {
 
 // notes writes what a field says beside its rules.
 func (f *field) notes(o *jsonObject) {
-	o.text("description", f.doc)
+	o.text("description", cmp.Or(f.doc, comment.Field(f.owner, f.ownName)))
 	if f.def != nil {
 		o.put("default", string(f.def))
 	}
@@ -234,15 +237,15 @@ func (p *printer) lengths(o *jsonObject, n *node) {
 func (p *printer) object(o *jsonObject, n *node) {
 	o.put("type", n.printedType())
 	o.text("title", n.title)
-	o.text("description", n.doc)
-	if n.shape.custom != nil && n.printed != nil {
+	o.text("description", cmp.Or(n.doc, comment.Type(n.commented)))
+	if n.printed != nil { // the envelope's members stand beside what the type prints of itself
 		o.put("allOf", "[", string(n.printed), "]")
 	}
 	if len(n.fields) > 0 {
 		var props jsonObject
 		var required []string
 		for _, f := range n.fields {
-			if f.hidden && !n.refusesID() {
+			if f.hidden && !n.refusesID() || n.printed != nil && f.role == roleField {
 				continue
 			}
 			props.put(f.name, p.value(f.node, f))
@@ -275,7 +278,7 @@ func (p *printer) members(o *jsonObject, n *node) {
 	switch {
 	case n.closed:
 		o.put("additionalProperties", "false")
-	case n.elem == nil || n.shape.custom != nil:
+	case n.elem == nil || n.shape.custom != nil || n.printed != nil:
 	default:
 		if elem := p.value(n.elem, nil); elem != "{}" {
 			o.put("additionalProperties", elem)

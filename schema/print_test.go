@@ -93,6 +93,7 @@ func TestPrint(t *testing.T) {
 		"map":             {map[string]int{}, &schema.Options{Envelope: &schema.Envelope{Discriminator: "type", Name: "map", ID: "id"}}},
 		"list":            {[]Tree{}, &schema.Options{Envelope: &schema.Envelope{Discriminator: "type", Name: "trees", Payload: "data"}}},
 		"own_codec":       {coded{}, &schema.Options{Envelope: flat}},
+		"own_words":       {printsItself{}, &schema.Options{Envelope: &schema.Envelope{Discriminator: "type", PrintID: true, ID: "id"}}},
 		"text":            {"", nil},
 		"forest":          {Forest{}, nil},
 	} {

@@ -25,6 +25,7 @@ type scanner struct {
 	text  []byte // the last string that had escapes
 	names names  // members seen, where the plan does not know them
 	edits edits  // what Decode changes before it stores
+	paths int    // bytes of the issues' paths
 	nhint int    // suggestions made
 }
 
@@ -38,7 +39,7 @@ var scanners = sync.Pool{New: func() any { return new(scanner) }}
 // somebody's decoder: then nobody knows its state.
 func newScanner(data []byte) *scanner {
 	s := scanners.Get().(*scanner)
-	s.data, s.pos, s.depth, s.base, s.bad, s.issues, s.nhint = data, 0, 0, "", "", nil, 0
+	s.data, s.pos, s.depth, s.base, s.bad, s.issues, s.paths, s.nhint = data, 0, 0, "", "", nil, 0, 0
 	s.names.reset()
 	s.edits.reset()
 	if len(data) > math.MaxInt32 { // steps could not name its bytes

@@ -1,11 +1,15 @@
 package schema
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"sync"
 
 	jsonv2 "github.com/go-json-experiment/json"
+
+	"github.com/wsrouter-go/wsrouter/internal/comment"
 )
 
 // A Plan is one compiled type, safe for concurrent use. It prints the type's JSON Schema, validates messages,
@@ -28,7 +32,7 @@ type Plan struct {
 
 	doc        string
 	deprecated bool
-	schema     json.RawMessage
+	schema     func() json.RawMessage // printed when it is first asked for: comments may be registered until then
 	example    json.RawMessage
 
 	encoders, decoders []jsonv2.Options
@@ -116,7 +120,7 @@ func (p *Plan) document(c *compiler, f *field) (err error) {
 	if f != nil {
 		example = nil // a field prints only an example that it was given
 	}
-	p.schema = p.root.print(f, example)
+	p.schema = sync.OnceValue(func() json.RawMessage { return p.root.print(f, example) })
 	return nil
 }
 
@@ -183,8 +187,8 @@ func (p *Plan) Name() string { return p.name }
 // its quotes, or 7. It is nil without a discriminator.
 func (p *Plan) Names() []string { return append([]string(nil), p.names...) }
 
-// Doc is the doc tag of the type's blank field.
-func (p *Plan) Doc() string { return p.doc }
+// Doc is the doc tag of the type's blank field, else the comment of the type that was registered.
+func (p *Plan) Doc() string { return cmp.Or(p.doc, comment.Type(p.typ)) }
 
 // Deprecated reports the deprecated tag of the type's blank field.
 func (p *Plan) Deprecated() bool { return p.deprecated }
@@ -193,10 +197,11 @@ func (p *Plan) Deprecated() bool { return p.deprecated }
 func (p *Plan) Delivery() string { return p.body.delivery }
 
 // Schema prints the JSON Schema.
-func (p *Plan) Schema() json.RawMessage { return append(json.RawMessage(nil), p.schema...) }
+func (p *Plan) Schema() json.RawMessage { return append(json.RawMessage(nil), p.schema()...) }
 
 // Example is a valid value, with its envelope.
 func (p *Plan) Example() json.RawMessage { return append(json.RawMessage(nil), p.example...) }
 
-// A Printer replaces the printed schema of its type; it does not validate.
+// A Printer replaces the printed schema of its type; it does not validate. The schema must hold for itself, without
+// references. Where the type is a message without a payload member, it stands under allOf beside the discriminator.
 type Printer interface{ Schema() json.RawMessage }

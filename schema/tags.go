@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/wsrouter-go/wsrouter/internal/spell"
 )
 
 // keywords are the tag keys that this package reads.
@@ -92,7 +94,7 @@ func misspelt(key string) (near string) {
 		if len(k) < 6 && key[0]|0x20 != k[0]|0x20 && len(k) != len(key) {
 			continue
 		}
-		if d := distance(strings.ToLower(key), strings.ToLower(k), limit); d < limit {
+		if d := spell.Distance(strings.ToLower(key), strings.ToLower(k), limit); d < limit {
 			near, best = k, d
 		}
 	}

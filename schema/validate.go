@@ -165,7 +165,7 @@ func (s *scanner) numberRules(n *node, num []byte, isWhole bool, raw []byte) {
 		n.floatRules(s, num, raw)
 		return
 	}
-	if !isWhole || num[0] == '-' && n.min != nil && !n.min.whole.neg && string(num) == "-0" {
+	if !isWhole || !n.lo.whole.neg && string(num) == "-0" {
 		s.failType(n, raw) // a decoder of integers takes neither 12.0 nor 1e2, and -0 only where there is a sign
 		return
 	}
@@ -306,27 +306,44 @@ func (s *scanner) bytes(n *node, val, raw []byte) {
 }
 
 func (s *scanner) failEnum(n *node, raw, text []byte) {
+	if len(s.issues) >= maxIssues {
+		return
+	}
 	if n.isConst {
 		s.fail("const", "must be "+n.enum[0].show(), map[string]any{"const": n.enum[0].param(n.kind)}, raw)
 		return
 	}
-	var list []string
-	var values []any
-	for i := range n.enum[:min(len(n.enum), maxListed)] {
-		list = append(list, n.enum[i].show())
-		values = append(values, n.enum[i].param(n.kind))
-	}
-	message := "must be one of " + strings.Join(list, ", ")
-	if len(n.enum) > maxListed {
-		message += " and " + strconv.Itoa(len(n.enum)-maxListed) + " more"
-	}
-	params := map[string]any{"enum": values}
+	params := map[string]any{"enum": listed(n.enum, n.kind)}
 	if text != nil {
 		if near := s.suggest(string(text), len(n.enum), func(i int) string { return n.enum[i].text }); near != "" {
 			params["did_you_mean"] = near
 		}
 	}
-	s.fail("enum", message, params, raw)
+	s.fail("enum", oneOf(n.enum), params, raw)
+}
+
+// oneOf says what a value must be; of many values it names the first.
+func oneOf(values []value) string {
+	b := append(make([]byte, 0, 128), "must be one of "...)
+	for i := range values[:min(len(values), maxListed)] {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(b, values[i].show()...)
+	}
+	if more := len(values) - maxListed; more > 0 {
+		b = append(strconv.AppendInt(append(b, " and "...), int64(more), 10), " more"...)
+	}
+	return string(b)
+}
+
+// listed are the values as parameters of an issue, which its owner may change.
+func listed(values []value, k kind) []any {
+	list := make([]any, min(len(values), maxListed))
+	for i := range list {
+		list[i] = values[i].param(k)
+	}
+	return list
 }
 
 // show is how a message names the value.
@@ -375,10 +392,6 @@ func (s *scanner) name(n *node, c byte) bool {
 		s.fail("const", "must be "+n.names[0], map[string]any{"const": n.enum[0].param(kindInt)}, raw)
 		return true
 	}
-	var values []any
-	for i := range n.enum[:min(len(n.enum), maxListed)] {
-		values = append(values, n.enum[i].param(kindInt))
-	}
-	s.fail("const", "must be one of "+strings.Join(n.names[:min(len(n.names), maxListed)], ", "), map[string]any{"enum": values}, raw)
+	s.fail("const", oneOf(n.enum), map[string]any{"enum": listed(n.enum, kindInt)}, raw)
 	return true
 }

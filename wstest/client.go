@@ -168,8 +168,12 @@ func (c *Client) write(call string, data []byte) {
 	if c.codec != nil && c.codec.Binary() {
 		kind = websocket.MessageBinary
 	}
+	e := c.end
 	c.mu.Unlock()
-	if err := c.ws.Write(context.Background(), kind, data); err != nil {
+	if e != nil {
+		c.t.Fatalf("wstest: %s: %v", call, e)
+	}
+	if err := c.ws.Write(context.Background(), kind, data); err != nil { // it ends meanwhile
 		<-c.closed
 		c.t.Fatalf("wstest: %s: %v", call, c.ended())
 	}

@@ -161,6 +161,11 @@ func TestFailures(t *testing.T) {
 			c.ExpectClose(4401)
 			c.Send(say{Text: "hello?"})
 		})},
+		{"Send: the connection is dropped", func(t testing.TB) {
+			c := wstest.Dial(t, accepts(func(context.Context, *websocket.Conn) {}), "/ws")
+			c.ExpectClose(1006)
+			c.SendRaw("hello?")
+		}},
 		{"Close: no answer", func(t testing.TB) {
 			wstest.Dial(t, accepts(func(_ context.Context, c *websocket.Conn) { time.Sleep(time.Minute) }), "/ws").Close()
 		}},
@@ -184,7 +189,7 @@ func TestFailures(t *testing.T) {
 			wstest.Dial(t, script(nothing, wsrouter.Options{}), "/ws", wstest.Header("Origin", "https://evil.example"))
 		}},
 		{"Dial: not found", func(t testing.TB) { wstest.Dial(t, http.NewServeMux(), "/ws") }},
-		{"Dial: a redirect", func(t testing.TB) { wstest.Dial(t, http.RedirectHandler("/elsewhere", 302), "/ws") }},
+		{"Dial: a redirect", func(t testing.TB) { wstest.Dial(t, http.RedirectHandler("/elsewhere", http.StatusFound), "/ws") }},
 		{"Dial: the handler answers nothing", func(t testing.TB) {
 			wstest.Dial(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), "/ws")
 		}},

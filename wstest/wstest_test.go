@@ -2,6 +2,9 @@ package wstest_test
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -283,4 +286,25 @@ func TestCloseAtOnce(t *testing.T) {
 		c.Close()
 		c.ExpectClose(1000)
 	}
+}
+
+// Some libraries take the connection over first and write the 101 themselves, and a frame may stand right behind it.
+func TestHandshakeByHand(t *testing.T) {
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n\x81\x02hi\x88\x02\x03\xe9",
+			base64.StdEncoding.EncodeToString(sum[:]))
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	c := wstest.Dial(t, h, "/")
+	if got := c.Next(); string(got.Data) != "hi" || got.Binary {
+		t.Errorf("got %q", got.Data)
+	}
+	c.ExpectClose(1001)
 }

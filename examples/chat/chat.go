@@ -12,8 +12,12 @@ import (
 	"github.com/wsrouter-go/wsrouter"
 )
 
-// history is how many messages a room keeps for those who join later.
-const history = 50
+// What a newcomer is sent at once, the past and the list of users, must fit into its outbox, whatever was said.
+const (
+	history  = 50      // messages that a room keeps for those who join later
+	capacity = 100     // users of a room
+	outbox   = 1 << 20 // bytes; 50 messages of 1,000 characters are 300 KB if each must be escaped
+)
 
 // roomNames are the rooms that exist, by ID.
 var roomNames = map[string]string{"1": "Lobby", "2": "Workshop"}
@@ -59,6 +63,7 @@ func newChat() *wsrouter.Router[Session] {
 		Name:        "chat",
 		Description: "A chat in two rooms.",
 		Tags:        []string{"chat"},
+		Outbox:      outbox,
 	})
 	h := &Chat{rooms: map[string]*room{}}
 	for id, name := range roomNames {
@@ -110,6 +115,9 @@ func (h *Chat) join(ctx context.Context, c *Conn, m UserJoin) error {
 	defer r.mu.Unlock()
 	if _, taken := r.users[strings.ToLower(m.UserName)]; taken {
 		return wsrouter.Errorf("name_taken", "somebody in this room is called %s", m.UserName)
+	}
+	if len(r.users) == capacity {
+		return wsrouter.Errorf("room_full", "%d people are in this room", capacity)
 	}
 	if err := r.live.Join(c); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -141,10 +142,10 @@ func TestNames(t *testing.T) {
 	c, _ := dial(t, h, "1")
 	c.Send(join("ADA"))
 	refused(t, c, "name_taken")
-	c.Send(join(" Ada"))
-	refused(t, c, "validation_failed")
-	c.Send(join(""))
-	refused(t, c, "validation_failed")
+	for _, name := range []string{"", " Ada", "Ada\t", "A\u200bda", strings.Repeat("a", 25)} {
+		c.Send(join(name))
+		refused(t, c, "validation_failed")
+	}
 	c.Send(join("Bob")) // a refusal leaves the connection open
 	wstest.Expect[PendingMessages](c)
 	wstest.Expect[UsersList](c)
@@ -206,24 +207,53 @@ func TestPendingMessages(t *testing.T) {
 	}
 }
 
-// The document as a golden file: internal/compat has it judged by other people's validators and generators.
-func TestOpenAPI(t *testing.T) {
-	rec := httptest.NewRecorder()
-	routes(newChat()).ServeHTTP(rec, httptest.NewRequest("GET", "/openapi.json", nil))
-	if rec.Code != 200 {
-		t.Fatalf("status %d", rec.Code)
+// What a newcomer is sent at once fits into its outbox, even if every character of the past must be escaped.
+func TestWorstPast(t *testing.T) {
+	h := routes(newChat())
+	ada, _ := enter(t, h, "1", "Ada")
+	for range history {
+		ada.Send(UserMessage{Message: strings.Repeat("\x01", 1000)})
+		wstest.Expect[UserMessaged](ada)
 	}
-	const path = "testdata/openapi.json"
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o777), os.WriteFile(path, rec.Body.Bytes(), 0o666)); err != nil {
+	_, past := enter(t, h, "1", "Bob")
+	if len(past) != history || len(past[0].Message) != 1000 {
+		t.Errorf("missed %d messages", len(past))
+	}
+}
+
+func TestRoomFull(t *testing.T) {
+	h := routes(newChat())
+	for i := range capacity {
+		c, _ := dial(t, h, "1")
+		c.Send(join(fmt.Sprint("user ", i)))
+		wstest.Expect[PendingMessages](c)
+	}
+	c, _ := dial(t, h, "1")
+	c.Send(join("Ada"))
+	refused(t, c, "room_full")
+	enter(t, h, "2", "Ada")
+}
+
+// The documents as golden files: internal/compat has them judged by other people's validators and generators.
+func TestDocuments(t *testing.T) {
+	for _, name := range []string{"openapi.json", "asyncapi.json"} {
+		rec := httptest.NewRecorder()
+		routes(newChat()).ServeHTTP(rec, httptest.NewRequest("GET", "/"+name, nil))
+		if rec.Code != 200 {
+			t.Fatalf("%s: status %d", name, rec.Code)
+		}
+		path := filepath.Join("testdata", name)
+		if *update {
+			if err := errors.Join(os.MkdirAll("testdata", 0o777), os.WriteFile(path, rec.Body.Bytes(), 0o666)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(rec.Body.Bytes(), want) {
-		t.Errorf("%s changed; read the difference after: go test -update", path)
+		if !bytes.Equal(rec.Body.Bytes(), want) {
+			t.Errorf("%s changed: make golden, and read the difference", path)
+		}
 	}
 }

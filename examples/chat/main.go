@@ -63,6 +63,7 @@ func routes(chat *wsrouter.Router[Session]) http.Handler {
 	doc.Description = "Two rooms, typed messages both ways. Open the page at / in two tabs."
 	doc.Mount(mux, "/ws/{room_id}", chat)
 	doc.Serve(mux, "/docs")
+	doc.OpenAPI() // a mistake in a declaration stops the program now, not at the first request
 
 	files, err := fs.Sub(page, "page")
 	if err != nil {

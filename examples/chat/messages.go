@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // A User is somebody in a room.
@@ -24,20 +25,25 @@ type UserLeave struct {
 
 type UserMessage struct {
 	_       struct{} `ws:"client_user_message" doc:"Say something to everybody in the room."`
-	Message string   `json:"message" minLength:"1" maxLength:"2000" example:"Hello, room!"`
+	Message string   `json:"message" minLength:"1" maxLength:"1000" example:"Hello, room!"`
 }
 
 type UserTyping struct {
 	_ struct{} `ws:"client_user_typing" doc:"Tell the room that a message is being written, at most every few seconds."`
 }
 
-// Validate says what no tag can: blanks around a name would let two people look alike.
+// Validate says what no tag can: with blanks around it or characters that nobody sees, two names could look alike.
 func (m UserJoin) Validate() error {
 	if strings.TrimSpace(m.UserName) != m.UserName {
 		return errors.New("user_name must not begin or end with a blank")
 	}
+	if strings.ContainsFunc(m.UserName, invisible) {
+		return errors.New("user_name must be made of visible characters")
+	}
 	return nil
 }
+
+func invisible(r rune) bool { return !unicode.IsGraphic(r) }
 
 // What the server sends.
 

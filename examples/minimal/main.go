@@ -34,7 +34,7 @@ func newMux() *http.ServeMux {
 	mux := http.NewServeMux()
 	doc := apidoc.New("Chat", "1.0.0")
 	doc.Mount(mux, "/ws", chat) // the route and its place in the documents, in one call
-	doc.Serve(mux, "/docs")     // the page, /openapi.json and /openapi.yaml
+	doc.Serve(mux, "/docs")     // the page, /openapi.json, /openapi.yaml, /asyncapi.json, /asyncapi.yaml
 	return mux
 }
 

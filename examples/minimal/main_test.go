@@ -6,6 +6,7 @@ import (
 	"flag"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/wsrouter-go/wsrouter"
@@ -41,24 +42,26 @@ func TestInvalid(t *testing.T) {
 	wstest.Expect[ChatActivity](c)
 }
 
-// The document as a golden file: internal/compat has it judged by other people's validators and generators.
-func TestOpenAPI(t *testing.T) {
-	rec := httptest.NewRecorder()
-	newMux().ServeHTTP(rec, httptest.NewRequest("GET", "/openapi.json", nil))
-	if rec.Code != 200 {
-		t.Fatalf("status %d", rec.Code)
-	}
-	const path = "testdata/openapi.json"
-	if *update {
-		if err := errors.Join(os.MkdirAll("testdata", 0o777), os.WriteFile(path, rec.Body.Bytes(), 0o666)); err != nil {
+// The documents as golden files: internal/compat has them judged by other people's validators and generators.
+func TestDocuments(t *testing.T) {
+	for _, name := range []string{"openapi.json", "asyncapi.json"} {
+		rec := httptest.NewRecorder()
+		newMux().ServeHTTP(rec, httptest.NewRequest("GET", "/"+name, nil))
+		if rec.Code != 200 {
+			t.Fatalf("%s: status %d", name, rec.Code)
+		}
+		path := filepath.Join("testdata", name)
+		if *update {
+			if err := errors.Join(os.MkdirAll("testdata", 0o777), os.WriteFile(path, rec.Body.Bytes(), 0o666)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(rec.Body.Bytes(), want) {
-		t.Errorf("%s changed; read the difference after: go test -update", path)
+		if !bytes.Equal(rec.Body.Bytes(), want) {
+			t.Errorf("%s changed: make golden, and read the difference", path)
+		}
 	}
 }

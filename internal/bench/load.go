@@ -42,7 +42,7 @@ func dial(addr string) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn.SetDeadline(time.Now().Add(5 * time.Minute))
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	fmt.Fprintf(conn, "GET /ws HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr)
 	r := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(r, nil)
@@ -117,7 +117,27 @@ func dialAll(addr string, n int) (peers []*peer, done func(), err error) {
 		}
 		peers = append(peers, p)
 	}
-	return peers, done, nil
+	// A connection is open before it is in the room.
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		inRoom, err := members(addr)
+		if err == nil && inRoom == n {
+			return peers, done, nil
+		}
+		if err != nil || time.Now().After(deadline) {
+			done()
+			return nil, nil, fmt.Errorf("%d of %d connections in the room: %v", inRoom, n, err)
+		}
+	}
+}
+
+func members(addr string) (n int, err error) {
+	resp, err := http.Get("http://" + addr + "/members")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, err = fmt.Fscan(resp.Body, &n)
+	return n, err
 }
 
 // all runs f for every peer at once and returns what went wrong.
@@ -139,16 +159,9 @@ func routeLoad(addr string, conns, depth, messages int) (run func() error, done 
 	}
 	one := masked(question)
 	burst := bytes.Repeat(one, depth)
-	if _, err := peers[0].conn.Write(one); err != nil {
+	if err := ask(peers[0], one); err != nil {
+		done()
 		return nil, nil, err
-	}
-	body, err := peers[0].read(false)
-	if err != nil {
-		return nil, nil, err
-	}
-	var got answer
-	if err := json.Unmarshal(body, &got); err != nil || got != wantAnswer {
-		return nil, nil, fmt.Errorf("the server answers %s (%v)", body, err)
 	}
 	each := messages / conns / depth
 	return func() error {
@@ -166,6 +179,22 @@ func routeLoad(addr string, conns, depth, messages int) (run func() error, done 
 			return nil
 		})
 	}, done, nil
+}
+
+// ask sends the question once and looks at the answer.
+func ask(p *peer, question []byte) error {
+	if _, err := p.conn.Write(question); err != nil {
+		return err
+	}
+	body, err := p.read(false)
+	if err != nil {
+		return err
+	}
+	var got answer
+	if err := json.Unmarshal(body, &got); err != nil || got != wantAnswer {
+		return fmt.Errorf("the server answers %s (%v)", body, err)
+	}
+	return nil
 }
 
 // broadcastLoad has the server speak to all connections, burst messages at a time, and waits until all have them.

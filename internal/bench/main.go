@@ -203,13 +203,13 @@ func start(server string) (addr string, end func(), err error) {
 }
 
 // child serves until its standard input ends.
-func child(server string) error {
-	handler, broadcast, err := newServer(server)
+func child(name string) error {
+	server, err := newServer(name)
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /ws", handler)
+	mux.Handle("GET /ws", server)
 	mux.HandleFunc("POST /broadcast", func(w http.ResponseWriter, r *http.Request) {
 		var n int
 		if _, err := fmt.Sscan(r.URL.Query().Get("n"), &n); err != nil {
@@ -217,9 +217,10 @@ func child(server string) error {
 			return
 		}
 		for range n {
-			broadcast(update)
+			server.broadcast(update)
 		}
 	})
+	mux.HandleFunc("GET /members", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, server.members()) })
 	mux.HandleFunc("GET /usage", func(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(used())
 	})

@@ -68,22 +68,28 @@ func (m *Say) valid() error {
 	return nil
 }
 
-// newServer returns a handler that answers questions and takes every connection into one room, which broadcast speaks to.
-func newServer(name string) (h http.Handler, broadcast func(Update), err error) {
-	switch name {
-	case "wsrouter":
-		return wsrouterServer()
-	case "gorilla+json", "gorilla-hub":
-		return gorillaServer()
-	case "coder+jsonv2", "coder-loop":
-		return coderServer()
-	case "melody":
-		return melodyServer()
-	}
-	return nil, nil, fmt.Errorf("no server %q", name)
+// A server answers questions and takes every connection into one room, which broadcast speaks to.
+type server struct {
+	http.Handler
+	broadcast func(Update)
+	members   func() int // of the room
 }
 
-func wsrouterServer() (http.Handler, func(Update), error) {
+func newServer(name string) (server, error) {
+	switch name {
+	case "wsrouter":
+		return wsrouterServer(), nil
+	case "gorilla+json", "gorilla-hub":
+		return gorillaServer(), nil
+	case "coder+jsonv2", "coder-loop":
+		return coderServer(), nil
+	case "melody":
+		return melodyServer(), nil
+	}
+	return server{}, fmt.Errorf("no server %q", name)
+}
+
+func wsrouterServer() server {
 	type conn = wsrouter.Conn[struct{}]
 	r := wsrouter.New[struct{}](nil)
 	r.Sends(Update{})
@@ -93,7 +99,15 @@ func wsrouterServer() (http.Handler, func(Update), error) {
 	room := r.Room("all")
 	r.OnConnect(func(ctx context.Context, c *conn) error { return room.Join(c) })
 	registerOthers(r)
-	return r, func(u Update) { room.Broadcast(context.Background(), u) }, nil
+	return server{r,
+		func(u Update) { room.Broadcast(context.Background(), u) },
+		func() (n int) {
+			for range room.Members() {
+				n++
+			}
+			return n
+		},
+	}
 }
 
 // answerTo is the envelope and switch that people write today, with either version of encoding/json.
@@ -121,7 +135,7 @@ func answerTo(data []byte, unmarshal func([]byte, any) error) (any, error) {
 	return nil, errors.New("unknown type")
 }
 
-func gorillaServer() (http.Handler, func(Update), error) {
+func gorillaServer() server {
 	type conn struct {
 		mu sync.Mutex
 		ws *gorilla.Conn
@@ -157,7 +171,7 @@ func gorillaServer() (http.Handler, func(Update), error) {
 			}
 		}
 	})
-	return h, func(u Update) {
+	broadcast := func(u Update) {
 		data, _ := json.Marshal(typedUpdate{"update", u.User, u.Text})
 		message, err := gorilla.NewPreparedMessage(gorilla.TextMessage, data)
 		if err != nil {
@@ -170,10 +184,12 @@ func gorillaServer() (http.Handler, func(Update), error) {
 			c.ws.WritePreparedMessage(message)
 			c.mu.Unlock()
 		}
-	}, nil
+	}
+	members := func() int { mu.Lock(); defer mu.Unlock(); return len(room) }
+	return server{h, broadcast, members}
 }
 
-func coderServer() (http.Handler, func(Update), error) {
+func coderServer() server {
 	var mu sync.Mutex
 	room := map[*coder.Conn]bool{}
 	unmarshal := func(data []byte, v any) error { return jsonv2.Unmarshal(data, v) }
@@ -203,23 +219,26 @@ func coderServer() (http.Handler, func(Update), error) {
 			}
 		}
 	})
-	return h, func(u Update) {
+	broadcast := func(u Update) {
 		data, _ := jsonv2.Marshal(typedUpdate{"update", u.User, u.Text})
 		mu.Lock()
 		defer mu.Unlock()
 		for c := range room {
 			c.Write(context.Background(), coder.MessageText, data)
 		}
-	}, nil
+	}
+	members := func() int { mu.Lock(); defer mu.Unlock(); return len(room) }
+	return server{h, broadcast, members}
 }
 
-func melodyServer() (http.Handler, func(Update), error) {
+func melodyServer() server {
 	m := melody.New()
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.HandleRequest(w, r) })
-	return h, func(u Update) {
+	broadcast := func(u Update) {
 		data, _ := json.Marshal(typedUpdate{"update", u.User, u.Text})
 		m.Broadcast(data)
-	}, nil
+	}
+	return server{h, broadcast, m.Len}
 }
 
 // The other nine messages.

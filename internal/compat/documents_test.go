@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math/big"
@@ -43,7 +44,7 @@ func golden(t *testing.T, path string, got []byte) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s changed; read the difference after: go test -update", path)
+		t.Errorf("%s changed: make golden, and read the difference", path)
 	}
 }
 
@@ -93,53 +94,77 @@ func TestGoldenDocuments(t *testing.T) {
 func TestLibopenapi(t *testing.T) {
 	for name, data := range openapis(t) {
 		t.Run(name, func(t *testing.T) {
-			doc, err := libopenapi.NewDocument(data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			v, errs := validator.NewValidator(doc)
-			if len(errs) > 0 {
-				t.Fatal(errs)
-			}
-			if ok, issues := v.ValidateDocument(); !ok {
-				for _, issue := range issues {
-					t.Error(issue.Message, issue.Reason)
-					for _, e := range issue.SchemaValidationErrors {
-						t.Errorf("%s: %s", e.KeywordLocation, e.Reason)
-					}
-				}
-			}
-		})
-	}
-}
-
-func TestKinOpenAPI(t *testing.T) {
-	for name, data := range openapis(t) {
-		t.Run(name, func(t *testing.T) {
-			doc, err := openapi3.NewLoader().LoadFromData(data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := doc.Validate(context.Background(), openapi3.EnableSchemaPatternValidation(), openapi3.EnableExamplesValidation()); err != nil {
+			if err := byLibopenapi(data); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 }
 
+// byLibopenapi asks libopenapi-validator, which knows OpenAPI's official JSON Schema.
+func byLibopenapi(data []byte) error {
+	doc, err := libopenapi.NewDocument(data)
+	if err != nil {
+		return err
+	}
+	v, errs := validator.NewValidator(doc)
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	if ok, issues := v.ValidateDocument(); !ok {
+		for _, issue := range issues {
+			errs = append(errs, fmt.Errorf("%s: %s", issue.Message, issue.Reason))
+			for _, e := range issue.SchemaValidationErrors {
+				errs = append(errs, fmt.Errorf("%s: %s", e.KeywordLocation, e.Reason))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func TestKinOpenAPI(t *testing.T) {
+	for name, data := range openapis(t) {
+		t.Run(name, func(t *testing.T) {
+			if err := byKinOpenAPI(data); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// byKinOpenAPI asks kin-openapi, examples and patterns included.
+func byKinOpenAPI(data []byte) error {
+	doc, err := openapi3.NewLoader().LoadFromData(data)
+	if err != nil {
+		return err
+	}
+	return doc.Validate(context.Background(), openapi3.EnableSchemaPatternValidation(), openapi3.EnableExamplesValidation())
+}
+
 func TestYAMLSaysTheSame(t *testing.T) {
 	doc, _ := kitchen.Doc(apidoc.Pseudo)
-	fromJSON, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc.OpenAPI()))
+	if err := sameInYAML(doc.OpenAPI(), doc.OpenAPIYAML()); err != nil {
+		t.Errorf("OpenAPI: %v", err)
+	}
+	if err := sameInYAML(doc.AsyncAPI(), doc.AsyncAPIYAML()); err != nil {
+		t.Errorf("AsyncAPI: %v", err)
+	}
+}
+
+// sameInYAML compares a document in both formats, numbers to the last digit.
+func sameInYAML(asJSON, asYAML []byte) error {
+	fromJSON, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	var fromYAML any
-	if err := yaml.Unmarshal(doc.OpenAPIYAML(), &fromYAML); err != nil {
-		t.Fatal(err)
+	if err := yaml.Unmarshal(asYAML, &fromYAML); err != nil {
+		return err
 	}
 	if !reflect.DeepEqual(exact(fromJSON), exact(fromYAML)) {
-		t.Error("YAML and JSON differ")
+		return errors.New("YAML and JSON differ")
 	}
+	return nil
 }
 
 // exact replaces every number in v by its digits, which no float64 has rounded.
@@ -166,8 +191,10 @@ func exact(v any) any {
 func TestServedDocuments(t *testing.T) {
 	doc, mux := kitchen.Doc(apidoc.Pseudo)
 	for path, want := range map[string][]byte{
-		"/openapi.json": doc.OpenAPI(),
-		"/openapi.yaml": doc.OpenAPIYAML(),
+		"/openapi.json":  doc.OpenAPI(),
+		"/openapi.yaml":  doc.OpenAPIYAML(),
+		"/asyncapi.json": doc.AsyncAPI(),
+		"/asyncapi.yaml": doc.AsyncAPIYAML(),
 	} {
 		rec := httptest.NewRecorder()
 		mux.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
@@ -180,52 +207,20 @@ func TestServedDocuments(t *testing.T) {
 // TestExamples holds every example and default of every document against the schema that it stands in or beside, in
 // both dialects, with formats and patterns asserted.
 func TestExamples(t *testing.T) {
-	for name, data := range openapis(t) {
+	documents := openapis(t)
+	for name, data := range asyncapis(t) {
+		documents["async-"+name] = data
+	}
+	for name, data := range documents {
 		for _, draft := range []*jsonschema.Draft{jsonschema.Draft7, jsonschema.Draft2020} {
 			t.Run(fmt.Sprint(name, "/", draft), func(t *testing.T) {
 				if name == "merged-base-3.0" {
 					draft = jsonschema.Draft4 // the dialect of 3.0, near enough
 				}
-				c := jsonschema.NewCompiler()
-				c.DefaultDraft(draft)
-				c.AssertFormat()
-				value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+				examples, err := examplesHold(data, draft)
 				if err != nil {
-					t.Fatal(err)
+					t.Error(err)
 				}
-				if err := c.AddResource("doc:///doc.json", value); err != nil {
-					t.Fatal(err)
-				}
-				examples := 0
-				walk(value, "", func(pointer string, object map[string]any) {
-					var values []any
-					at := pointer
-					schema, beside := object["schema"].(map[string]any)
-					switch {
-					case beside: // a media type or a parameter, examples beside its schema
-						at += "/schema"
-						values = append(examplesOf(object), examplesOf(schema)...)
-					case isSchema(pointer, object):
-						values = examplesOf(object)
-						if d, ok := object["default"]; ok {
-							values = append(values, d)
-						}
-					}
-					if len(values) == 0 {
-						return
-					}
-					s, err := c.Compile("doc:///doc.json#" + at)
-					if err != nil {
-						t.Fatalf("%s: %v", at, err)
-					}
-					for _, v := range values {
-						examples++
-						if err := s.Validate(v); err != nil {
-							text, _ := json.Marshal(v)
-							t.Errorf("%s: example %s: %v", at, text, err)
-						}
-					}
-				})
 				if examples == 0 && name != "kitchen-none" {
 					t.Error("the document has no examples")
 				}
@@ -235,11 +230,63 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// examplesHold counts the examples and defaults of a document and fails if one breaks its schema.
+func examplesHold(data []byte, draft *jsonschema.Draft) (examples int, err error) {
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(draft)
+	c.AssertFormat()
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		return 0, err
+	}
+	if err := c.AddResource("doc:///doc.json", value); err != nil {
+		return 0, err
+	}
+	var errs []error
+	walk(value, "", func(pointer string, object map[string]any) {
+		var values []any
+		at := pointer
+		schema, beside := object["schema"].(map[string]any)
+		_, isMessage := object["payload"].(map[string]any)
+		switch {
+		case beside: // a media type or a parameter, examples beside its schema
+			at += "/schema"
+			values = append(examplesOf(object), examplesOf(schema)...)
+		case isMessage: // of AsyncAPI
+			at += "/payload"
+			for _, v := range examplesOf(object) {
+				values = append(values, v.(map[string]any)["payload"])
+			}
+		case isSchema(pointer, object):
+			values = examplesOf(object)
+			if d, ok := object["default"]; ok {
+				values = append(values, d)
+			}
+		}
+		if len(values) == 0 {
+			return
+		}
+		s, err := c.Compile("doc:///doc.json#" + at)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", at, err))
+			return
+		}
+		for _, v := range values {
+			examples++
+			if err := s.Validate(v); err != nil {
+				text, _ := json.Marshal(v)
+				errs = append(errs, fmt.Errorf("%s: example %s: %w", at, text, err))
+			}
+		}
+	})
+	return examples, errors.Join(errs...)
+}
+
 func isSchema(pointer string, object map[string]any) bool {
 	_, typed := object["type"]
 	_, ref := object["$ref"]
 	_, oneOf := object["oneOf"]
-	return strings.Contains(pointer, "/schema") && (typed || ref || oneOf) && !strings.HasSuffix(pointer, "/properties")
+	return (strings.Contains(pointer, "/schema") || strings.Contains(pointer, "/bindings/ws/")) && (typed || ref || oneOf) && !strings.HasSuffix(pointer, "/properties")
 }
 
 func examplesOf(object map[string]any) (values []any) {

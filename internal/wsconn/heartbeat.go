@@ -11,7 +11,6 @@ import (
 type heartbeat struct {
 	timer    *time.Timer
 	awaiting bool // a pong; else it is time for a ping
-	stalls   int  // of the reader, when the wait for the pong began
 	stopped  bool
 }
 
@@ -37,7 +36,7 @@ func (s *Socket) awaitPong() {
 	if s.beat.stopped {
 		return
 	}
-	s.beat.awaiting, s.beat.stalls = true, s.stalls
+	s.beat.awaiting = true
 	s.beat.timer.Reset(s.cfg.PongTimeout)
 }
 
@@ -57,7 +56,8 @@ func (s *Socket) onBeat() {
 }
 
 // beatDue reports whether it is time for a ping. A peer that has shown no life ends here, unless it was us who did not
-// read: then it gets its time again.
+// read: then it is asked again later. Its answer waits unread, but writing to a peer that is gone fails, which is all that
+// tells so while the handler of a message blocks and as much is read ahead as may be.
 func (s *Socket) beatDue() bool {
 	s.mu.Lock()
 	switch b := &s.beat; {
@@ -68,9 +68,9 @@ func (s *Socket) beatDue() bool {
 	case s.received.Load():
 		b.awaiting = false
 		b.timer.Reset(max(s.pause()-s.cfg.PongTimeout, 0))
-	case s.stalled || s.stalls != b.stalls:
-		b.stalls = s.stalls
-		b.timer.Reset(s.cfg.PongTimeout)
+	case s.stalled:
+		b.awaiting = false
+		b.timer.Reset(s.pause())
 	default:
 		s.mu.Unlock()
 		s.Abort(fmt.Errorf("no pong within %v", s.cfg.PongTimeout))

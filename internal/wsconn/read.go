@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -100,9 +101,9 @@ func (s *Socket) awaitRoom(part int) int {
 			return room
 		}
 		s.stalled = true
-		s.stalls++
 		s.changed.Wait()
 		s.stalled = false
+		s.received.Store(true) // a peer that we did not hear was not silent
 	}
 	return 0
 }
@@ -122,6 +123,9 @@ func (s *Socket) deliver(m message) {
 	if s.end != nil {
 		m.free()
 		return
+	}
+	if s.busy {
+		m.fit()
 	}
 	s.queue = append(s.queue, m)
 	s.queued += m.cost()
@@ -204,12 +208,12 @@ func (s *Socket) readFailed(err error) {
 		if s.finish(End{Code: statusAbnormal, Err: lost("reading", s.src.err)}) {
 			close(s.said)
 		}
-	case s.isOver(): // ours, and the answer to our close frame makes no sense: it is an answer
 	case errors.Is(err, net.ErrClosed): // by the library, which waits 5 s for the rest of a control frame
 		s.fail(statusProtocol, errors.New("protocol error: a control frame did not come in one piece"))
 		s.drain()
 	default:
-		s.fail(statusProtocol, fmt.Errorf("protocol error: %w", err))
+		text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "failed to get reader: "), "failed to read: ")
+		s.fail(statusProtocol, errors.New("protocol error: "+text))
 		s.drain()
 	}
 }
@@ -243,8 +247,18 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, firstChunk); retu
 
 func getBuffer() *[]byte { return buffers.Get().(*[]byte) }
 
+// fit moves a message that has to wait out of a buffer that is much larger: what is read ahead is counted by what it holds.
+func (m *message) fit() {
+	if cap(*m.data) <= 2*len(*m.data)+messageCost {
+		return
+	}
+	exact := append([]byte(nil), *m.data...)
+	m.free()
+	m.data = &exact
+}
+
 func (m message) free() {
-	if cap(*m.data) > maxKept {
+	if cap(*m.data) > maxKept || cap(*m.data) < firstChunk {
 		return
 	}
 	*m.data = (*m.data)[:0]

@@ -179,17 +179,22 @@ func TestLostTCP(t *testing.T) {
 	}
 }
 
-// An oversize message is on its way when the close frame leaves: it must arrive all the same.
-func TestTooBigOverTCP(t *testing.T) {
-	s, conn := overTCP(t, config(), nil)()
-	got := make(chan []string)
-	go func() { got <- frames(conn) }()
-	conn.Write([]byte(frame(fin|text, strings.Repeat("a", 8<<20)))) // may fail: the other end has closed
-	if fs, want := <-got, []string{"close 1009 message over 65536 bytes: 65537 and more"}; !slices.Equal(fs, want) {
-		t.Errorf("got %q, want %q", fs, want)
-	}
-	if e := s.end(t); e.Code != 1009 {
-		t.Errorf("end %+v", e)
+// Megabytes are on their way when the close frame leaves: it must arrive all the same.
+func TestCloseAgainstTheStream(t *testing.T) {
+	for name, tt := range map[string]struct{ in, want string }{
+		"too big":     {frame(fin|text, strings.Repeat("a", 8<<20)), "close 1009 message over 65536 bytes: 65537 and more"},
+		"no protocol": {frame(fin|3, "") + strings.Repeat("a", 8<<20), "close 1002 protocol error: received unknown opcode opcode(3)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, conn := overTCP(t, config(), nil)()
+			got := make(chan []string)
+			go func() { got <- frames(conn) }()
+			conn.Write([]byte(tt.in)) // may fail: the other end has closed
+			if fs := <-got; !slices.Equal(fs, []string{tt.want}) {
+				t.Errorf("got %q, want %q", fs, tt.want)
+			}
+			s.end(t)
+		})
 	}
 }
 
@@ -258,6 +263,23 @@ func TestTLS(t *testing.T) {
 		t.Errorf("client saw %v", err)
 	}
 	s.end(t)
+}
+
+// Only the caller agrees on a subprotocol.
+func TestNoSubprotocol(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	w := &pipe{header: http.Header{"Sec-Websocket-Protocol": {"chat"}, "Set-Cookie": {"a=b"}}, conn: ours}
+	r := upgradeRequest()
+	r.Header.Set("Sec-WebSocket-Protocol", "chat")
+	s, err := wsconn.Upgrade(w, r, config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Abort(nil)
+	if got := w.header; got.Get("Sec-WebSocket-Protocol") != "" || got.Get("Set-Cookie") != "a=b" {
+		t.Errorf("header %v", got)
+	}
 }
 
 // Everything at once, for the race detector.

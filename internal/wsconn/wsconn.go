@@ -19,9 +19,9 @@ import (
 // Config of a socket. The caller has filled every field.
 type Config struct {
 	MaxMessage   int           // bytes; more is closed with 1009. Negative: no limit
-	ReadAhead    int           // bytes read beyond the message that Handler.Message is busy with
+	ReadAhead    int           // bytes of messages read beyond the one that Handler.Message is busy with
 	PingInterval time.Duration // Negative: never
-	PongTimeout  time.Duration
+	PongTimeout  time.Duration // for any sign of life behind a ping; no ping is sent meanwhile
 	WriteTimeout time.Duration // of one message
 	CloseTimeout time.Duration // how long a close frame of ours waits for the peer's
 	Subprotocol  string        // answered to the client. "": none
@@ -66,7 +66,6 @@ type Socket struct {
 	queued  int       // what they count for
 	busy    bool      // a worker runs
 	stalled bool      // the reader waits for the worker
-	stalls  int       // how often it has
 
 	beat     heartbeat
 	received atomic.Bool // something, since the last ping

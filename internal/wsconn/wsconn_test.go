@@ -32,6 +32,7 @@ func config() wsconn.Config {
 type server struct {
 	*wsconn.Socket
 	message func(data []byte, binary bool) // may be nil
+	linger  time.Duration                  // of Ended
 
 	mu   sync.Mutex
 	got  []string
@@ -51,6 +52,7 @@ func (s *server) Message(data []byte, binary bool) {
 }
 
 func (s *server) Ended(e wsconn.End) {
+	time.Sleep(s.linger) // in a bubble
 	s.mu.Lock()
 	s.ends = append(s.ends, e)
 	first := len(s.ends) == 1

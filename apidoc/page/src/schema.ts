@@ -233,7 +233,7 @@ export class Schemas {
     if (n.kind === "int") {
       // What is not printed is implied by the Go type: bounds of 64 bits, which other readers' numbers cannot hold.
       const [low, high] = n.format === "" && (n.min === null || !n.min.dec.neg) ? uint64 : int64;
-      n.signed = n.min === null || n.min.dec.neg;
+      n.signed = n.min === null || n.min.dec.neg || n.format.startsWith("int");
       n.min ??= low;
       n.max ??= high;
     }

@@ -72,7 +72,7 @@ function retryLater(e) {
   const tick = () => {
     const left = Math.ceil((until - Date.now()) / 1000);
     if (left <= 0) return connect();
-    state("waiting", `Reconnecting in ${left} s`);
+    state("waiting", "Reconnecting", `in ${left} s`);
     timer = setTimeout(tick, Math.min(1000, Math.max(50, until - Date.now())));
   };
   tick();
@@ -144,9 +144,11 @@ function receive(m) {
 
 // ---- what is shown
 
-function state(kind, text) {
+// state keeps what changes every second out of what is read aloud.
+function state(kind, text, detail = "") {
   $("state").dataset.state = kind;
-  $("state").textContent = text;
+  if ($("state-text").textContent !== text) $("state-text").textContent = text;
+  $("state-detail").textContent = detail;
 }
 
 function notice(text, action) {

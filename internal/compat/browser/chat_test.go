@@ -327,8 +327,10 @@ func TestRestart(t *testing.T) {
 func TestDocuments(t *testing.T) {
 	base, _ := program(t, "localhost:0")
 	for path, want := range map[string]string{
-		"/openapi.json": `"/ws/{room_id}"`,
-		"/openapi.yaml": "/ws/{room_id}:",
+		"/openapi.json":  `"/ws/{room_id}"`,
+		"/openapi.yaml":  "/ws/{room_id}:",
+		"/asyncapi.json": `"/ws/{room_id}"`,
+		"/asyncapi.yaml": "/ws/{room_id}",
 	} {
 		resp, err := http.Get(base + path)
 		if err != nil {

@@ -1,0 +1,38 @@
+package compat
+
+import (
+	"context"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+)
+
+// valid fails unless libopenapi-validator and kin-openapi, which also holds examples against their schemas, take the document.
+func valid(t *testing.T, data []byte) {
+	t.Helper()
+	read, err := libopenapi.NewDocument(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, errs := validator.NewValidator(read)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if ok, issues := v.ValidateDocument(); !ok {
+		for _, issue := range issues {
+			t.Error(issue.Message, issue.Reason)
+			for _, e := range issue.SchemaValidationErrors {
+				t.Errorf("%s: %s", e.KeywordLocation, e.Reason)
+			}
+		}
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(context.Background(), openapi3.EnableSchemaPatternValidation(), openapi3.EnableExamplesValidation()); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,82 @@
+package wsrouter_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/wstest"
+)
+
+type (
+	// guard turns everybody away.
+	guard struct{}
+	// Guard does too, and is exported.
+	Guard struct{}
+	// guardOf does too, and is generic.
+	guardOf[T any] struct{ Value T }
+	// tokened has a parameter and asks nobody.
+	tokened struct {
+		Token string `query:"token"`
+	}
+)
+
+func (*guard) Resolve(context.Context, *http.Request) error { return wsrouter.Reject(401, "no") }
+func (*Guard) Resolve(context.Context, *http.Request) error { return wsrouter.Reject(401, "no") }
+func (*guardOf[T]) Resolve(context.Context, *http.Request) error {
+	return wsrouter.Reject(401, "no")
+}
+
+// ownWord embeds a guard by pointer and speaks for itself.
+type ownWord struct{ *guard }
+
+var _ = ownWord{}.guard // only that it is embedded matters
+
+func (*ownWord) Resolve(context.Context, *http.Request) error { return wsrouter.Reject(403, "mine") }
+
+// TestEmbeddedResolve: a Resolve is called or stops the program, wherever it is embedded. It was skipped behind a pointer or an
+// interface, and answered 500 in a struct that is not exported.
+func TestEmbeddedResolve(t *testing.T) {
+	t.Run("called", func(t *testing.T) {
+		for name, router := range map[string]http.Handler{
+			"exported":         wsrouter.New[struct{ Guard }](&wsrouter.Options{Logger: quiet}),
+			"not exported":     wsrouter.New[struct{ guard }](&wsrouter.Options{Logger: quiet}),
+			"generic":          wsrouter.New[guardOf[int]](&wsrouter.Options{Logger: quiet}),
+			"embedded generic": wsrouter.New[struct{ guardOf[int] }](&wsrouter.Options{Logger: quiet}),
+		} {
+			t.Run(name, func(t *testing.T) {
+				if got := wstest.Refused(t, router, "/").StatusCode; got != 401 {
+					t.Errorf("status %d, want 401", got)
+				}
+			})
+		}
+		if got := wstest.Refused(t, wsrouter.New[ownWord](&wsrouter.Options{Logger: quiet}), "/").StatusCode; got != 403 {
+			t.Errorf("its own Resolve: status %d, want 403", got)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		for want, declare := range map[string]func(){
+			"would be skipped":    func() { wsrouter.New[struct{ *guard }](nil) },
+			"Guard: its Resolve":  func() { wsrouter.New[struct{ *Guard }](nil) },
+			"Resolver: its":       func() { wsrouter.New[struct{ wsrouter.Resolver }](nil) },
+			"would never be read": func() { wsrouter.New[struct{ *tokened }](nil) },
+			"guard: its Resolve": func() { // ambiguous, so that the session has none itself
+				wsrouter.New[struct {
+					*guard
+					Guard
+				}](nil)
+			},
+		} {
+			t.Run(want, func(t *testing.T) {
+				defer func() {
+					if p, _ := recover().(string); !strings.Contains(p, want) {
+						t.Errorf("panic %q, want %q", p, want)
+					}
+				}()
+				declare()
+			})
+		}
+	})
+}

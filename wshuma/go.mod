@@ -1,0 +1,17 @@
+module github.com/wsrouter-go/wsrouter/wshuma
+
+go 1.26
+
+require (
+	github.com/danielgtaylor/huma/v2 v2.37.2
+	github.com/go-chi/chi/v5 v5.2.5
+	github.com/wsrouter-go/wsrouter v0.0.0
+)
+
+require (
+	github.com/coder/websocket v1.8.15 // indirect
+	github.com/go-json-experiment/json v1.27.2 // indirect
+	go.yaml.in/yaml/v4 v4.0.0 // indirect
+)
+
+replace github.com/wsrouter-go/wsrouter => ..
