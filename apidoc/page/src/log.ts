@@ -5,7 +5,7 @@ import { detail } from "./detail.js";
 import { bytesText, copy, fill, frame, h, icon } from "./dom.js";
 import { type Entry } from "./wire.js";
 
-const height = 30, most = 20_000;
+const height = 30, most = 20_000, mostText = 24 << 20; // characters
 
 export interface LogHost {
   model: Model;
@@ -32,7 +32,11 @@ export class Log {
   private focus = -1; // seq
   paused = false;
   private test: (e: Entry) => boolean = () => true;
-  readonly filter = h("input", { type: "search", placeholder: "Filter, as -type:heartbeat", "aria-label": "Filter the log", autocomplete: "off", spellcheck: "false", oninput: () => this.refilter() });
+  readonly filter = h("input", { type: "search", placeholder: "Filter, as -type:heartbeat", "aria-label": "Filter the log", autocomplete: "off", spellcheck: "false", oninput: () => {
+    clearTimeout(this.typing);
+    this.typing = setTimeout(() => this.refilter(), this.all.length > 2000 ? 150 : 0) as unknown as number;
+  } });
+  private typing = 0;
   private readonly pauseButton = h("button.icon", { type: "button", "aria-pressed": "false", "aria-label": "Pause", title: "Pause (p)", onclick: () => this.pause() }, icon("pause"));
   private readonly space = h("div.space");
   private readonly list = h("div.rows", { role: "list", "aria-label": "Messages" });
@@ -82,14 +86,20 @@ export class Log {
     this.paint();
   }
 
+  private held = 0; // characters of all
+
   private take(entries: Entry[]): void {
     this.all.push(...entries);
+    for (const e of entries) this.held += e.text.length;
     const fit = entries.filter(this.test);
     this.shown.push(...fit);
     if (!this.stick) this.unseen += fit.length;
-    if (this.all.length > most + 1000) {
-      this.all.splice(0, this.all.length - most);
-      const first = this.all[0]!.seq;
+    if (this.all.length > most + 1000 || this.held > mostText) {
+      let out = Math.max(0, this.all.length - most);
+      for (let i = 0; i < out; i++) this.held -= this.all[i]!.text.length;
+      for (; this.held > mostText * 0.9; out++) this.held -= this.all[out]!.text.length;
+      this.all.splice(0, out);
+      const first = this.all[0]?.seq ?? Infinity;
       let gone = 0;
       while (gone < this.shown.length && this.shown[gone]!.seq < first) gone++;
       const moved = this.offset(gone);
@@ -113,7 +123,7 @@ export class Log {
     this.shown = [];
     this.waiting = [];
     this.open.clear();
-    this.received = this.sent = this.skipped = this.unseen = 0;
+    this.received = this.sent = this.skipped = this.unseen = this.held = 0;
     this.stick = true;
     this.host.clear();
     this.paint();
@@ -183,25 +193,27 @@ export class Log {
     const top = this.view.scrollTop, bottom = top + this.view.clientHeight;
     let first = Math.max(0, Math.floor(top / height) - 4);
     for (const e of list) if (e.i < first) first = Math.max(0, Math.min(first, Math.floor((top - e.more) / height) - 4));
-    let y = this.offset(first, list);
-    const wanted = new Set<number>();
-    for (let i = first; i < n && y < bottom + height * 4; i++) {
-      const e = this.shown[i]!;
-      wanted.add(e.seq);
-      let row = this.rows.get(e.seq);
-      if (!row) {
-        row = this.row(e);
-        this.rows.set(e.seq, row);
-        this.list.append(row);
-      }
-      row.style.transform = `translateY(${y}px)`;
-      y += this.open.get(e.seq) ?? height;
-    }
+    let y = this.offset(first, list), last = first;
+    for (let to = y; last < n && to < bottom + height * 4; last++) to += this.open.get(this.shown[last]!.seq) ?? height;
+    const wanted = new Set(this.shown.slice(first, last).map((e) => e.seq));
     for (const [seq, row] of this.rows) {
       if (wanted.has(seq)) continue;
       if (row.contains(document.activeElement)) this.view.focus();
       row.remove();
       this.rows.delete(seq);
+    }
+    let at = this.list.firstElementChild; // rows stand in the document in their order, for those who read them there
+    for (let i = first; i < last; i++) {
+      const e = this.shown[i]!;
+      let row = this.rows.get(e.seq);
+      if (!row) {
+        row = this.row(e);
+        this.rows.set(e.seq, row);
+      }
+      if (row === at) at = at.nextElementSibling;
+      else this.list.insertBefore(row, at);
+      row.style.transform = `translateY(${y}px)`;
+      y += this.open.get(e.seq) ?? height;
     }
     this.none.hidden = this.all.length > 0;
     if (!this.all.length) fill(this.none, this.host.empty());

@@ -372,3 +372,28 @@ func TestPageRestart(t *testing.T) {
 	b.until(`document.querySelector(".status").dataset.state === "open"`)
 	b.take()
 }
+
+// TestPageServer: a document may name another server, which the page then may talk to, and no third.
+func TestPageServer(t *testing.T) {
+	var h http.Handler
+	base := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r) }), "")
+	host := strings.TrimPrefix(base, "http://")
+	chat := wsrouter.New[struct{}](&wsrouter.Options{Discriminator: "action", Origins: []string{host}})
+	wsrouter.Receive(chat, onChatMessage, wsrouter.Sends(ChatMessage{}))
+	mux := http.NewServeMux()
+	doc := apidoc.New("Elsewhere", "1")
+	doc.Servers = []string{strings.Replace(base, "localhost", "127.0.0.1", 1)}
+	doc.Mount(mux, "/ws", chat)
+	doc.Serve(mux, "/docs")
+	h = mux
+	b := open(t, browser(t), base+"/docs#ws-send-message?server="+doc.Servers[0], 1440, 900)
+	b.sees(".status .address", "127.0.0.1")
+	b.sendKey()
+	b.line("Got message")
+	b.shoot("page-server")
+	b.js(`window.refused = fetch("http://127.0.0.2:1/").then(() => "", e => "refused")`)
+	if got, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`window.refused`, chromedp.EvalAwaitPromise)); err != nil || got != "refused" {
+		t.Error("a third server was asked: ", got, err)
+	}
+	b.take()
+}
