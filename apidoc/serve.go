@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -145,19 +146,27 @@ type rendered struct {
 	contentType string
 	policy      string // Content-Security-Policy, "" for the strictest
 	cache       string // Cache-Control, "" to ask every time
-	data, gzip  []byte
-	etag        string // without quotes
+	data        []byte
+	gzip        func() []byte // made at its first use
+	etag        string        // without quotes
 }
 
 func newRendered(contentType string, data []byte) *rendered {
 	sum := sha256.Sum256(data)
-	r := &rendered{contentType: contentType, data: data, etag: base64.RawURLEncoding.EncodeToString(sum[:18])}
+	return &rendered{
+		contentType: contentType,
+		data:        data,
+		gzip:        sync.OnceValue(func() []byte { return compress(data) }),
+		etag:        base64.RawURLEncoding.EncodeToString(sum[:18]),
+	}
+}
+
+func compress(data []byte) []byte {
 	var b bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	z.Write(data) // a bytes.Buffer does not fail
 	z.Close()
-	r.gzip = b.Bytes()
-	return r
+	return b.Bytes()
 }
 
 func renderedJSON(tree *object) *rendered {
@@ -179,7 +188,7 @@ func (res *rendered) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	data, etag := res.data, res.etag
 	if acceptsGzip(r.Header.Values("Accept-Encoding")) {
-		data, etag = res.gzip, res.etag+"-gzip"
+		data, etag = res.gzip(), res.etag+"-gzip"
 		h.Set("Content-Encoding", "gzip")
 		h.Set("Content-Length", strconv.Itoa(len(data)))
 	}
