@@ -61,5 +61,6 @@ export function overview(d: Data): HTMLElement {
     ...(d.endpoints ?? []).flatMap((e) => [
       h("h3", {}, h("a", { href: "#" + encodeURIComponent(e.id) }, h("code", {}, e.path))), e.description ? h("p.text.note", {}, e.description) : null,
       h("p.note", {}, `↑ ${e.send?.length ?? 0} to send, ↓ ${e.receive?.length ?? 0} to receive`),
-    ].filter((x) => x !== null)));
+    ].filter((x) => x !== null)),
+    h("h3", {}, "Documents"), h("p.documents", {}, ...["openapi.json", "openapi.yaml", "asyncapi.json", "asyncapi.yaml"].flatMap((f, i) => [i ? " · " : "", h("a", { href: f }, f)])));
 }
