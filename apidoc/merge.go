@@ -66,7 +66,7 @@ var baseVersion = regexp.MustCompile(`^3\.[01]\.[0-9]`)
 // checkBase refuses what endpoints cannot be added to.
 func checkBase(base *object) error {
 	if base.has("swagger") {
-		return errors.New("this is Swagger 2.0: convert it to OpenAPI 3 first, for example by npx swagger2openapi")
+		return errors.New("this is Swagger 2.0: convert it first, by wsswag.Convert or another tool")
 	}
 	if !baseVersion.MatchString(base.text("openapi")) {
 		return fmt.Errorf(`openapi is %s, but must be a string such as "3.0.4" or "3.1.1"`, brief(base.get("openapi")))

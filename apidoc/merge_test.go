@@ -135,7 +135,7 @@ func TestMergeHostile(t *testing.T) {
 		"NUL in JSON":        {"{\"openapi\":\"3.1.0\x00\"}", ""},
 		"invalid UTF-8":      {"{\"openapi\":\"3.1.0\xff\"}", ""},
 		"huge anchor":        {"openapi: &" + strings.Repeat("a", 1<<20) + " 3.1.0", ""},
-		"Swagger 2.0":        {`{"swagger":"2.0"}`, "swagger2openapi"},
+		"Swagger 2.0":        {`{"swagger":"2.0"}`, "wsswag.Convert"},
 		"OpenAPI 4":          {`{"openapi":"4.0.0"}`, `openapi is "4.0.0"`},
 		"unquoted version":   {"openapi: 3.1\n", "openapi is 3.1, but must be a string"},
 		"no version":         {`{}`, "openapi is missing"},

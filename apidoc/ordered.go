@@ -110,6 +110,9 @@ const (
 
 // parseJSON reads one JSON value with no member named twice, no invalid UTF-8 and nothing behind it.
 func parseJSON(data []byte) (any, error) {
+	if leastValues(data) > maxValues { // before anything is built of them
+		return nil, fmt.Errorf("more than %d values", maxValues)
+	}
 	p := &jsonParser{dec: jsontext.NewDecoder(bytes.NewBuffer(data)), left: maxValues}
 	v, err := p.value(0)
 	if err != nil {
@@ -119,6 +122,23 @@ func parseJSON(data []byte) (any, error) {
 		return nil, errors.New("there is more behind the first JSON value")
 	}
 	return v, nil
+}
+
+// leastValues counts what begins a value in JSON: the brackets and commas outside of strings. There are at least as many values.
+func leastValues(data []byte) (n int) {
+	for i, inString := 0, false; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			inString = !inString
+		case '\\':
+			i++ // in strings only, or the parser will say so
+		case '[', '{', ',':
+			if !inString {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 type jsonParser struct {
