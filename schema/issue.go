@@ -18,11 +18,11 @@ const (
 
 // An Issue is one fault in a message. It is meant for whoever sent the message.
 type Issue struct {
-	Path    string          `json:"path"`             // JSON Pointer from the message's root
-	Code    string          `json:"code"`             // the JSON Schema keyword that is broken, or one of this package's
-	Message string          `json:"message"`          // plain English, to be read behind the path
-	Params  map[string]any  `json:"params,omitempty"` // the bound that was broken, under the keyword's name
-	Input   json.RawMessage `json:"input,omitzero"`   // what was there instead: valid JSON of at most 200 bytes, or nothing
+	Path    string          `json:"path" example:"/message"`                          // JSON Pointer from the message's root
+	Code    string          `json:"code" example:"minLength"`                         // the JSON Schema keyword that is broken, or one of this package's
+	Message string          `json:"message" example:"must have at least 1 character"` // plain English, to be read behind the path
+	Params  map[string]any  `json:"params,omitempty" example:"{\"minLength\":1}"`     // the bound that was broken, under the keyword's name
+	Input   json.RawMessage `json:"input,omitzero" example:"\"\""`                    // what was there instead: valid JSON of at most 200 bytes, or nothing
 }
 
 // fail records an issue of the value at the current path. raw is the value, nil for none.
