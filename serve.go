@@ -281,6 +281,7 @@ func (c *conn) Ended(end wsconn.End) {
 	c.closing = true
 	c.mu.Unlock()
 
+	c.router.live.release(c)
 	c.unbase()
 	c.cancel(ErrClosed)
 	c.outbox.end()

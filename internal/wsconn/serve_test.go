@@ -466,6 +466,7 @@ func TestEndBeforeServe(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ours, theirs := net.Pipe()
 				defer theirs.Close()
+				go readHead(theirs)
 				sock, err := wsconn.Upgrade(&pipe{header: map[string][]string{}, conn: ours}, upgradeRequest(), config())
 				if err != nil {
 					t.Fatal(err)

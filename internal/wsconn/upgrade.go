@@ -3,10 +3,8 @@ package wsconn
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/coder/websocket"
 )
@@ -14,15 +12,15 @@ import (
 // readBuffer is what an idle connection holds; a payload that is larger is read past it.
 const readBuffer = 1024
 
-// Upgrade answers r with a 101 and takes over its connection; neither w nor r is kept.
-// The caller has checked the handshake. If Upgrade fails it has written nothing, or nothing can be written any more.
+// Upgrade takes over the connection of r by [Hijack] and returns its socket.
 func Upgrade(w http.ResponseWriter, r *http.Request, c Config) (*Socket, error) {
-	hj, err := Hijacker(w)
+	conn, early, err := Hijack(w, r, Handshake{Subprotocol: c.Subprotocol})
 	if err != nil {
 		return nil, err
 	}
 	s := &Socket{
 		cfg:     c,
+		conn:    conn,
 		over:    make(chan struct{}),
 		told:    make(chan struct{}),
 		said:    make(chan struct{}),
@@ -30,96 +28,37 @@ func Upgrade(w http.ResponseWriter, r *http.Request, c Config) (*Socket, error) 
 		writing: make(chan struct{}, 1),
 	}
 	s.changed.L = &s.mu
-	u := &upgrade{w: w, hj: hj, socket: s, header: w.Header().Clone()}
-	if u.header == nil {
-		u.header = http.Header{}
-	}
-	u.header.Del("Sec-WebSocket-Protocol")
-	if c.Subprotocol != "" {
-		u.header.Set("Sec-WebSocket-Protocol", c.Subprotocol)
-	}
-	s.ws, err = websocket.Accept(u, r, &websocket.AcceptOptions{
+	s.src = &source{Conn: conn, socket: s, early: early}
+	s.ws, err = websocket.Accept(&takenOver{s.src, http.Header{}}, agreed, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // the caller has checked the origin
 		CompressionMode:    websocket.CompressionDisabled,
 		OnPingReceived:     func(_ context.Context, payload []byte) bool { s.pong(payload); return false },
 	})
 	if err != nil {
-		if s.conn != nil {
-			s.drop()
-		}
+		s.drop()
 		return nil, err
 	}
 	s.ws.SetReadLimit(-1) // counted while reading, where the size is known
 	return s, nil
 }
 
-// Hijacker finds what can give its connection away, under the writers of middlewares.
-func Hijacker(w http.ResponseWriter) (http.Hijacker, error) {
-	for rw := w; ; {
-		switch t := rw.(type) {
-		case http.Hijacker:
-			return t, nil
-		case interface{ Unwrap() http.ResponseWriter }:
-			rw = t.Unwrap()
-		default:
-			return nil, fmt.Errorf("%T has neither Hijack nor Unwrap, so a middleware or HTTP/2 keeps the connection from being upgraded", rw)
-		}
-	}
-}
+// agreed is the handshake that the library sees: ours is over.
+var agreed = &http.Request{Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{
+	"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+}}
 
-// An upgrade is the ResponseWriter that the library sees. It lets the 101 through and nothing else, and keeps
-// the connection here.
-type upgrade struct {
-	w      http.ResponseWriter
-	hj     http.Hijacker
-	socket *Socket
+// takenOver is the ResponseWriter that the library sees. It gives the connection away and writes nothing.
+type takenOver struct {
+	src    *source
 	header http.Header
 }
 
-func (u *upgrade) Header() http.Header { return u.header }
+func (t *takenOver) Header() http.Header         { return t.header }
+func (t *takenOver) Write(p []byte) (int, error) { return len(p), nil }
+func (t *takenOver) WriteHeader(int)             {}
 
-func (u *upgrade) Write(p []byte) (int, error) { return len(p), nil }
-
-func (u *upgrade) WriteHeader(code int) {
-	if code != http.StatusSwitchingProtocols {
-		return
-	}
-	h := u.w.Header()
-	clear(h)
-	for k, v := range u.header {
-		h[k] = v
-	}
-	u.w.WriteHeader(code)
-	// gin's writer only notes the status, wherever it stands under other writers.
-	for rw := u.w; rw != nil; {
-		if gin, ok := rw.(interface{ WriteHeaderNow() }); ok {
-			gin.WriteHeaderNow()
-			return
-		}
-		under, ok := rw.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return
-		}
-		rw = under.Unwrap()
-	}
-}
-
-func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := u.hj.Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	u.socket.conn = conn
-	if err := conn.SetDeadline(time.Time{}); err != nil { // those of http.Server
-		return nil, nil, err
-	}
-	if err := rw.Writer.Flush(); err != nil {
-		return nil, nil, err
-	}
-	early, _ := rw.Reader.Peek(rw.Reader.Buffered())
-	src := &source{Conn: conn, socket: u.socket, early: append([]byte(nil), early...)}
-	u.socket.src = src
-	return src, bufio.NewReadWriter(bufio.NewReaderSize(src, readBuffer), bufio.NewWriterSize(src, maxControl+minHeader)), nil
+func (t *takenOver) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return t.src, bufio.NewReadWriter(bufio.NewReaderSize(t.src, readBuffer), bufio.NewWriterSize(t.src, maxControl+minHeader)), nil
 }
 
 // A source is the connection as the library sees it, for reading only.

@@ -87,36 +87,6 @@ func TestUpgradeThroughMiddleware(t *testing.T) {
 	}
 }
 
-func TestUpgradeRefused(t *testing.T) {
-	broken := upgradeRequest()
-	broken.Header.Del("Sec-WebSocket-Key")
-	for name, tt := range map[string]struct {
-		w    func(http.ResponseWriter) http.ResponseWriter
-		r    *http.Request
-		want string
-	}{
-		"no hijacker":   {func(w http.ResponseWriter) http.ResponseWriter { return w }, upgradeRequest(), "*httptest.ResponseRecorder"},
-		"hidden":        {func(w http.ResponseWriter) http.ResponseWriter { return wrapper{opaque{w}} }, upgradeRequest(), "wsconn_test.opaque"},
-		"not checked":   {func(w http.ResponseWriter) http.ResponseWriter { return &ginWriter{ResponseWriter: w} }, broken, "Sec-WebSocket-Key"},
-		"hijack failed": {func(w http.ResponseWriter) http.ResponseWriter { return failing{w} }, upgradeRequest(), "taken already"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			rec := httptest.NewRecorder()
-			rec.Header().Set("X-Request-Id", "7")
-			s, err := wsconn.Upgrade(tt.w(rec), tt.r, config())
-			if s != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("socket %v, error %v, want %q", s, err, tt.want)
-			}
-			if name == "hijack failed" {
-				return // the 101 was on its way
-			}
-			if rec.Body.Len() > 0 || len(rec.Header()) != 1 {
-				t.Errorf("wrote %v %q", rec.Header(), rec.Body)
-			}
-		})
-	}
-}
-
 type failing struct{ http.ResponseWriter }
 
 func (failing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -263,23 +233,6 @@ func TestTLS(t *testing.T) {
 		t.Errorf("client saw %v", err)
 	}
 	s.end(t)
-}
-
-// Only the caller agrees on a subprotocol.
-func TestNoSubprotocol(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	w := &pipe{header: http.Header{"Sec-Websocket-Protocol": {"chat"}, "Set-Cookie": {"a=b"}}, conn: ours}
-	r := upgradeRequest()
-	r.Header.Set("Sec-WebSocket-Protocol", "chat")
-	s, err := wsconn.Upgrade(w, r, config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Abort(nil)
-	if got := w.header; got.Get("Sec-WebSocket-Protocol") != "" || got.Get("Set-Cookie") != "a=b" {
-		t.Errorf("header %v", got)
-	}
 }
 
 // Everything at once, for the race detector.

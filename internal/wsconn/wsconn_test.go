@@ -2,10 +2,13 @@ package wsconn_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -84,12 +87,11 @@ func (s *server) end(t *testing.T) wsconn.End {
 type pipe struct {
 	header http.Header
 	conn   net.Conn
-	status int
 }
 
 func (p *pipe) Header() http.Header         { return p.header }
 func (p *pipe) Write(b []byte) (int, error) { return len(b), nil }
-func (p *pipe) WriteHeader(code int)        { p.status = code }
+func (p *pipe) WriteHeader(int)             {}
 func (p *pipe) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return p.conn, bufio.NewReadWriter(bufio.NewReader(p.conn), bufio.NewWriter(p.conn)), nil
 }
@@ -104,17 +106,29 @@ func upgradeRequest() *http.Request {
 	return r
 }
 
+// readHead reads an answer up to its empty line, byte by byte: what follows belongs to the test.
+func readHead(r io.Reader) string {
+	var got []byte
+	for b := make([]byte, 1); !bytes.HasSuffix(got, []byte("\r\n\r\n")); got = append(got, b[0]) {
+		if _, err := r.Read(b); err != nil {
+			return string(got) + err.Error()
+		}
+	}
+	return string(got)
+}
+
 // serve upgrades one end of an in-memory connection and returns the other, after its 101.
 func serve(t *testing.T, c wsconn.Config, message func(*server, []byte, bool)) (*server, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	w := &pipe{header: http.Header{}, conn: ours}
-	sock, err := wsconn.Upgrade(w, upgradeRequest(), c)
+	answered := make(chan string)
+	go func() { answered <- readHead(theirs) }()
+	sock, err := wsconn.Upgrade(&pipe{header: http.Header{}, conn: ours}, upgradeRequest(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.status != http.StatusSwitchingProtocols {
-		t.Fatalf("status %d", w.status)
+	if got := <-answered; !strings.HasPrefix(got, "HTTP/1.1 101 ") {
+		t.Fatalf("answer %q", got)
 	}
 	s := start(sock, message)
 	t.Cleanup(func() { theirs.Close(); <-s.served })
