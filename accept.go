@@ -60,7 +60,7 @@ func (r *router) accept(w http.ResponseWriter, req *http.Request) {
 		r.refuse(w, req, internalRefusal(err, ""))
 		return
 	case err != nil: // the peer has gone, or does not read
-		r.logger().Info("wsrouter: upgrade failed", "remote", req.RemoteAddr, "err", err)
+		r.logger().Info("wsrouter: upgrade failed", "remote", cut(req.RemoteAddr, 64), "err", err)
 		return
 	}
 	begun = true
@@ -344,7 +344,7 @@ func (r *router) refuse(w http.ResponseWriter, req *http.Request, no *refusal) {
 	case no.status == http.StatusForbidden, no.status == http.StatusMisdirectedRequest:
 		level = slog.LevelWarn
 	}
-	attrs := []slog.Attr{slog.Int("status", no.status), slog.String("code", no.Code), slog.String("detail", no.Detail), slog.String("path", r.shownPath(req)), slog.String("remote", req.RemoteAddr)}
+	attrs := []slog.Attr{slog.Int("status", no.status), slog.String("code", no.Code), slog.String("detail", no.Detail), slog.String("path", r.shownPath(req)), slog.String("remote", cut(req.RemoteAddr, 64))}
 	if no.Issues != nil {
 		attrs = append(attrs, slog.String("issues", invalid(withoutInput(no.Issues)).Error()))
 	}
@@ -393,7 +393,7 @@ func (r *router) upgrade(c *conn, w http.ResponseWriter, req *http.Request) (*ws
 		base = context.Background()
 	}
 	c.ctx, c.cancel = context.WithCancelCause(base)
-	c.remote = strings.Clone(req.RemoteAddr)
+	c.remote = strings.Clone(cut(req.RemoteAddr, 64)) // middleware may have put a header there
 	c.subprotocol = r.chooseSubprotocol(req)
 	loop := r.loop
 	if c.hook = testhook.From(req.Context()); c.hook != nil {

@@ -32,12 +32,12 @@ func (l *live) refuseLocked(key string) *refusal {
 		return &refusal{status: http.StatusServiceUnavailable, retry: 1, Code: "shutting_down", Detail: "the server is shutting down, try again"}
 	case l.most > 0 && len(l.conns) >= l.most:
 		return &refusal{status: http.StatusServiceUnavailable, retry: 10, Code: "too_many_connections",
-			Detail: fmt.Sprintf("the server holds %d connections and takes no more, try again later", len(l.conns)),
-			remedy: fmt.Sprintf("Options.MaxConns is %d", l.most)}
+			Detail: fmt.Sprintf("all places are taken, of which there are %d: try again later", l.most),
+			remedy: fmt.Sprintf("a larger Options.MaxConns than %d", l.most)}
 	case key != "" && l.mostPerKey > 0 && l.keys[key] >= l.mostPerKey:
 		return &refusal{status: http.StatusTooManyRequests, retry: 10, Code: "too_many_connections_per_key",
-			Detail: fmt.Sprintf("you have %d connections and may have no more, close one", l.keys[key]),
-			remedy: fmt.Sprintf("Options.MaxConnsPerKey is %d", l.mostPerKey)}
+			Detail: fmt.Sprintf("all your places are taken, of which there are %d: close a connection", l.mostPerKey),
+			remedy: fmt.Sprintf("a larger Options.MaxConnsPerKey than %d", l.mostPerKey)}
 	}
 	return nil
 }
