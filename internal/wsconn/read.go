@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -16,14 +15,14 @@ import (
 
 // A message that was received whole.
 type message struct {
-	data   *[]byte // from buffers
+	data   *Buffer
 	binary bool
 }
 
 // messageCost is what a queued message counts for beside its bytes, so that empty ones are not free.
 const messageCost = 64
 
-func (m message) cost() int { return len(*m.data) + messageCost }
+func (m message) cost() int { return len(m.data.B) + messageCost }
 
 // read is the loop that receives, until the connection is of no more use. It runs in Serve's goroutine, handlers in
 // the worker's, so that one sees pings and the end while the other is busy.
@@ -48,16 +47,16 @@ func (s *Socket) read() {
 // readMessage reads one message into a buffer of the pool; a message that breaks the rules of its size or text begins
 // the end, and is given back empty like all that follows it.
 func (s *Socket) readMessage(typ websocket.MessageType, r io.Reader) (m message, err error) {
-	m = message{data: getBuffer(), binary: typ == websocket.MessageBinary}
+	m = message{data: getBuffer(0), binary: typ == websocket.MessageBinary}
 	defer func() {
 		if err != nil {
 			m.free()
 		}
 	}()
 	for {
-		room := s.awaitRoom(len(*m.data))
+		room := s.awaitRoom(len(m.data.B))
 		if room == 0 {
-			*m.data = (*m.data)[:0]
+			m.data.B = m.data.B[:0]
 			_, err = io.Copy(io.Discard, r)
 			return m, err
 		}
@@ -66,24 +65,24 @@ func (s *Socket) readMessage(typ websocket.MessageType, r io.Reader) (m message,
 		} else if err != nil {
 			return m, err
 		}
-		if n, most := len(*m.data), s.cfg.MaxMessage; most >= 0 && n > most {
+		if n, most := len(m.data.B), s.cfg.MaxMessage; most >= 0 && n > most {
 			s.fail(statusTooBig, fmt.Errorf("message over %d bytes: %d and more", most, n))
 		}
 	}
-	if !m.binary && !utf8.Valid(*m.data) {
+	if !m.binary && !utf8.Valid(m.data.B) {
 		s.fail(statusNotUTF8, errors.New("text message is not valid UTF-8"))
 	}
 	return m, nil
 }
 
 // readSome appends at most room bytes.
-func (m message) readSome(r io.Reader, room int) error {
-	b := *m.data
-	if len(b) == cap(b) {
-		b = append(b, 0)[:len(b)]
+func (m *message) readSome(r io.Reader, room int) error {
+	if b := m.data.B; len(b) == cap(b) {
+		m.data = m.data.grow(min(room, len(b)))
 	}
+	b := m.data.B
 	n, err := r.Read(b[len(b):min(cap(b), len(b)+room)])
-	*m.data = b[:len(b)+n]
+	m.data.B = b[:len(b)+n]
 	return err
 }
 
@@ -155,7 +154,7 @@ func (s *Socket) work() {
 			return
 		}
 		returned = false
-		s.h.Message(*m.data, m.binary)
+		s.h.Message(m.data.B, m.binary)
 		returned = true
 		m.free()
 	}
@@ -237,30 +236,16 @@ func (s *Socket) peerClosed(code int, reason string) {
 // would reset the connection and our close frame with it.
 func (s *Socket) drain() { _, _ = io.Copy(io.Discard, s.conn) }
 
-const (
-	firstChunk = 1 << 10  // of a message's buffer
-	maxChunk   = 1 << 20  // asked for in one read
-	maxKept    = 64 << 10 // a larger buffer is left to the garbage collector
-)
-
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, firstChunk); return &b }}
-
-func getBuffer() *[]byte { return buffers.Get().(*[]byte) }
+const maxChunk = 1 << 20 // asked for in one read
 
 // fit moves a message that has to wait out of a buffer that is much larger: what is read ahead is counted by what it holds.
 func (m *message) fit() {
-	if cap(*m.data) <= 2*len(*m.data)+messageCost {
+	if cap(m.data.B) <= 2*len(m.data.B)+messageCost {
 		return
 	}
-	exact := append([]byte(nil), *m.data...)
+	exact := &Buffer{append([]byte(nil), m.data.B...)}
 	m.free()
-	m.data = &exact
+	m.data = exact
 }
 
-func (m message) free() {
-	if cap(*m.data) > maxKept || cap(*m.data) < firstChunk {
-		return
-	}
-	*m.data = (*m.data)[:0]
-	buffers.Put(m.data)
-}
+func (m message) free() { m.data.free() }

@@ -12,17 +12,9 @@ import (
 )
 
 const (
-	opText   = 1
-	opBinary = 2
-	opClose  = 8
-	opPing   = 9
-	opPong   = 10
-
-	fin        = 0x80
-	minHeader  = 2
-	maxHeader  = 10
-	maxControl = 125
-	maxReason  = maxControl - 2
+	minHeader = 2
+	maxHeader = 10
+	maxReason = maxControl - 2
 
 	// maxCopied is the largest payload that is copied behind its header to be one write on any connection.
 	maxCopied = 16 << 10
@@ -75,29 +67,17 @@ func (s *Socket) writeFrame(op byte, data []byte, timeout time.Duration) error {
 
 // send puts header and payload out, in one write if that is no large copy.
 func (s *Socket) send(op byte, data []byte) error {
-	head := appendHeader(s.header[:0], op, len(data))
+	head := appendHeader(s.header[:0], fin|op, len(data))
 	if len(data) > maxCopied {
 		parts := net.Buffers{head, data}
 		_, err := parts.WriteTo(s.conn)
 		return err
 	}
-	b := getBuffer()
-	defer message{data: b}.free()
-	*b = append(append(*b, head...), data...)
-	_, err := s.conn.Write(*b)
+	b := getBuffer(len(head) + len(data))
+	defer b.free()
+	b.B = append(append(b.B, head...), data...)
+	_, err := s.conn.Write(b.B)
 	return err
-}
-
-func appendHeader(b []byte, op byte, n int) []byte {
-	b = append(b, fin|op)
-	switch {
-	case n <= maxControl:
-		return append(b, byte(n))
-	case n <= 0xffff:
-		return binary.BigEndian.AppendUint16(append(b, 126), uint16(n))
-	default:
-		return binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
-	}
 }
 
 // writeClose sends a close frame, the last one of ours. It waits for a Write in progress; whoever calls it drops the

@@ -183,6 +183,7 @@ const (
 	statusNone     = int(websocket.StatusNoStatusRcvd)
 	statusAbnormal = int(websocket.StatusAbnormalClosure)
 	statusNotUTF8  = int(websocket.StatusInvalidFramePayloadData)
+	statusPolicy   = int(websocket.StatusPolicyViolation)
 	statusTooBig   = int(websocket.StatusMessageTooBig)
 )
 

@@ -1,0 +1,510 @@
+package wsconn
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+	"sync"
+	"unicode/utf8"
+)
+
+const (
+	opContinuation = 0
+	opText         = 1
+	opBinary       = 2
+	opClose        = 8
+	opPing         = 9
+	opPong         = 10
+
+	fin        = 0x80
+	rsv1       = 0x40 // a compressed message begins (RFC 7692, section 6)
+	rsv2And3   = 0x30
+	opcode     = 0x0f
+	control    = 0x08 // bit of an opcode
+	masked     = 0x80
+	maxControl = 125
+	keySize    = 4
+	maxMasked  = 2 + 8 + keySize // longest header of a client
+)
+
+// limits of one message. Negative: none.
+type limits struct {
+	message int // bytes; more is refused with 1009 as soon as a header says so
+	frames  int // frames; more is refused with 1008
+}
+
+// compressed is the limit for the bytes of a compressed message. What does not compress becomes longer, by an eighth
+// where the sender uses nothing but fixed codes; what it inflates to is held to limits.message by who inflates.
+func (l *limits) compressed() int { return l.message + min(l.message/4+64, math.MaxInt-l.message) }
+
+type eventKind uint8
+
+const (
+	eventNone eventKind = iota // more bytes are needed
+	eventText
+	eventBinary
+	eventPing
+	eventPong
+	eventClosing
+)
+
+// An event is what a parser has found.
+type event struct {
+	kind       eventKind
+	compressed bool // data has to be inflated, and if it is text to be checked afterwards
+
+	// data is the payload of all but eventClosing, unmasked. It lies in what the parser was given, or in buf,
+	// which belongs to who takes the event.
+	data []byte
+	buf  *Buffer
+
+	code   int // of eventClosing; 1005: none was given
+	reason string
+}
+
+// A protocolError is a broken rule or limit, and the code to close with.
+type protocolError struct {
+	code int
+	text string
+}
+
+func (e *protocolError) Error() string { return e.text }
+
+var (
+	errReserved     = &protocolError{statusProtocol, "a reserved bit (rsv) is set"}
+	errOpcode       = &protocolError{statusProtocol, "unknown opcode"}
+	errUnmasked     = &protocolError{statusProtocol, "unmasked frame"}
+	errLength       = &protocolError{statusProtocol, "payload length is not minimal or has its top bit set"}
+	errFragmented   = &protocolError{statusProtocol, "fragmented control frame"}
+	errControlSize  = &protocolError{statusProtocol, "control frame over 125 bytes"}
+	errContinuation = &protocolError{statusProtocol, "continuation without a message to continue"}
+	errUnfinished   = &protocolError{statusProtocol, "new message without finishing the one before"}
+	errCloseSize    = &protocolError{statusProtocol, "close payload of one byte"}
+	errCloseReason  = &protocolError{statusNotUTF8, "close reason is not valid UTF-8"}
+	errNotUTF8      = &protocolError{statusNotUTF8, "text message is not valid UTF-8"}
+)
+
+// A parser takes a client's bytes apart (RFC 6455, section 5; RFC 7692, section 6). Of what it was given it keeps only
+// what is unfinished, in part. The zero value is at the beginning of a connection. It has one caller at a time.
+type parser struct {
+	part     *part // nil between messages
+	deflated bool  // permessage-deflate was agreed on
+}
+
+// A part is what has come of a frame and of the message around it.
+type part struct {
+	head [maxMasked]byte // of a frame whose header is unfinished
+	kept int             // bytes in head
+
+	first   byte    // first byte of the frame whose payload is unfinished
+	rest    int     // bytes of payload to come; 0: between frames
+	key     uint32  // for the next of them
+	control *Buffer // what came of it, if it is a control frame
+
+	message byte    // opcode of the unfinished message, 0: none
+	deflate bool    // it is compressed
+	frames  int     // of it
+	data    *Buffer // what came of it; nil: nothing
+	text    utf8Checker
+}
+
+var parts = sync.Pool{New: func() any { return new(part) }}
+
+// next handles what in begins with, up to the first event, and returns how many bytes it took: all, if there is none.
+// It unmasks in place. After an error the parser is of no more use.
+func (p *parser) next(in []byte, l *limits) (ev event, n int, err *protocolError) {
+	for n < len(in) {
+		took := 0
+		ev, took, err = p.step(in[n:], l)
+		n += took
+		if err != nil {
+			p.release()
+			return event{}, n, err
+		}
+		if ev.kind != eventNone {
+			break
+		}
+	}
+	return ev, n, nil
+}
+
+// release gives back what is unfinished.
+func (p *parser) release() {
+	t := p.part
+	if t == nil {
+		return
+	}
+	t.control.free()
+	t.data.free()
+	*t = part{}
+	p.part = nil
+	parts.Put(t)
+}
+
+// whole reports whether in, which begins where next has stopped, begins with a whole frame.
+func (p *parser) whole(in []byte) bool {
+	if len(in) < 2+keySize {
+		return false
+	}
+	n := int(in[1] &^ masked)
+	switch n {
+	case 126:
+		n = 2 + int(binary.BigEndian.Uint16(in[2:]))
+	case 127:
+		if len(in) < maxMasked {
+			return false
+		}
+		if size := binary.BigEndian.Uint64(in[2:]); size <= uint64(len(in)) {
+			n = 8 + int(size)
+		} else {
+			return false
+		}
+	}
+	return len(in) >= 2+keySize+n
+}
+
+// step is next for one frame at most.
+func (p *parser) step(in []byte, l *limits) (ev event, n int, err *protocolError) {
+	if p.part != nil && p.part.rest > 0 {
+		return p.payload(in)
+	}
+	head, kept := in, 0
+	if p.part != nil && p.part.kept > 0 {
+		kept = p.part.kept
+		head = p.part.head[:kept+copy(p.part.head[kept:], in)]
+	}
+	h, err := p.header(head, l)
+	if err != nil {
+		return event{}, 0, err
+	}
+	if h.size == 0 {
+		t := p.begin()
+		t.kept = copy(t.head[:], head)
+		return event{}, t.kept - kept, nil
+	}
+	n = h.size - kept
+	if len(in)-n >= h.n {
+		if op := h.first & opcode; op&control != 0 {
+			data := in[n : n+h.n : n+h.n]
+			unmask(data, h.key)
+			p.finish(kept)
+			ev, err = controlEvent(op, data, nil)
+			return ev, n + h.n, err
+		} else if op != opContinuation && h.first&fin != 0 {
+			data := in[n : n+h.n : n+h.n]
+			ascii := unmask(data, h.key)
+			p.finish(kept)
+			return single(h.first, data, ascii, n+h.n)
+		}
+	}
+	p.enter(h)
+	if h.n == 0 {
+		ev, err = p.endFrame()
+		return ev, n, err
+	}
+	ev, took, err := p.payload(in[n:])
+	return ev, n + took, err
+}
+
+// single is a message of one frame, whole.
+func single(first byte, data []byte, ascii bool, n int) (event, int, *protocolError) {
+	ev := event{kind: messageKind(first & opcode), compressed: first&rsv1 != 0, data: data}
+	if ev.kind == eventText && !ascii && !ev.compressed && !utf8.Valid(data) {
+		return event{}, n, errNotUTF8
+	}
+	return ev, n, nil
+}
+
+// begin returns the part, which may be new.
+func (p *parser) begin() *part {
+	if p.part == nil {
+		p.part = parts.Get().(*part)
+	}
+	return p.part
+}
+
+// finish forgets a header of which kept bytes came earlier: its frame has been taken whole.
+func (p *parser) finish(kept int) {
+	if kept == 0 {
+		return
+	}
+	p.part.kept = 0
+	if p.part.message == 0 {
+		p.release()
+	}
+}
+
+// A header of a frame. size 0: it is not all there.
+type header struct {
+	first byte
+	size  int
+	n     int // bytes of payload
+	key   uint32
+}
+
+// header reads and checks a header, each byte as soon as it is there.
+func (p *parser) header(b []byte, l *limits) (h header, err *protocolError) {
+	if len(b) == 0 {
+		return h, nil
+	}
+	h.first = b[0]
+	if err := p.checkFirst(h.first); err != nil {
+		return h, err
+	}
+	if len(b) == 1 {
+		return h, nil
+	}
+	if b[1]&masked == 0 {
+		return h, errUnmasked
+	}
+	h.n = int(b[1] &^ masked)
+	size := 2
+	if h.n > maxControl {
+		if h.first&control != 0 {
+			return h, errControlSize
+		}
+		var length, least uint64
+		if h.n == 126 {
+			if size = 2 + 2; len(b) < size {
+				return h, nil
+			}
+			length, least = uint64(binary.BigEndian.Uint16(b[2:])), 126
+		} else {
+			if size = 2 + 8; len(b) < size {
+				return h, nil
+			}
+			length, least = binary.BigEndian.Uint64(b[2:]), 1<<16
+		}
+		if length < least || length > math.MaxInt64 {
+			return h, errLength
+		}
+		h.n = int(min(length, math.MaxInt))
+	}
+	if h.first&control == 0 {
+		if err := p.checkLimits(h, l); err != nil {
+			return h, err
+		}
+	}
+	if len(b) < size+keySize {
+		return h, nil
+	}
+	h.size = size + keySize
+	h.key = binary.LittleEndian.Uint32(b[size:])
+	return h, nil
+}
+
+// checkFirst refuses what a frame's first byte must not be.
+func (p *parser) checkFirst(first byte) *protocolError {
+	op := first & opcode
+	if first&rsv2And3 != 0 || first&rsv1 != 0 && (!p.deflated || op != opText && op != opBinary) {
+		return errReserved
+	}
+	unfinished := p.part != nil && p.part.message != 0
+	switch op {
+	case opText, opBinary:
+		if unfinished {
+			return errUnfinished
+		}
+	case opContinuation:
+		if !unfinished {
+			return errContinuation
+		}
+	case opClose, opPing, opPong:
+		if first&fin == 0 {
+			return errFragmented
+		}
+	default:
+		return errOpcode
+	}
+	return nil
+}
+
+// checkLimits refuses the frame of a message that would pass a limit.
+func (p *parser) checkLimits(h header, l *limits) *protocolError {
+	compressed, frames, size := h.first&rsv1 != 0, 1, 0
+	if t := p.part; t != nil && t.message != 0 {
+		compressed, frames = t.deflate, t.frames+1
+		if t.data != nil {
+			size = len(t.data.B)
+		}
+	}
+	most := l.message
+	switch {
+	case most < 0:
+		most = math.MaxInt
+	case compressed:
+		most = l.compressed()
+	}
+	if h.n > most-size {
+		return &protocolError{statusTooBig, fmt.Sprintf("message over %d bytes: %d", l.message, uint64(size)+uint64(h.n))}
+	}
+	if l.frames >= 0 && frames > l.frames {
+		return &protocolError{statusPolicy, fmt.Sprintf("message in more than %d frames", l.frames)}
+	}
+	return nil
+}
+
+// enter begins a frame that has passed all checks.
+func (p *parser) enter(h header) {
+	t := p.begin()
+	t.kept, t.first, t.rest, t.key = 0, h.first, h.n, h.key
+	op := h.first & opcode
+	if op&control != 0 {
+		return
+	}
+	if op != opContinuation {
+		t.message, t.deflate = op, h.first&rsv1 != 0
+	}
+	t.frames++
+}
+
+// payload takes bytes of the frame that is unfinished.
+func (p *parser) payload(in []byte) (ev event, n int, err *protocolError) {
+	t := p.part
+	n = min(t.rest, len(in))
+	in = in[:n]
+	ascii := unmask(in, t.key)
+	t.key = bits.RotateLeft32(t.key, -8*(n%keySize))
+	if t.first&control != 0 {
+		t.control = gather(t.control, in, t.rest)
+	} else {
+		if t.message == opText && !t.deflate && !(ascii && t.text.complete()) && !t.text.add(in) {
+			return event{}, n, errNotUTF8
+		}
+		t.data = gather(t.data, in, t.rest)
+	}
+	t.rest -= n
+	if t.rest == 0 {
+		ev, err = p.endFrame()
+	}
+	return ev, n, err
+}
+
+// gather appends in to b. rest is what the frame still promises with in: a buffer grows with what has come, not by that,
+// but it need not be larger.
+func gather(b *Buffer, in []byte, rest int) *Buffer {
+	if b == nil {
+		b = getBuffer(len(in))
+	} else if cap(b.B)-len(b.B) < len(in) {
+		b = b.grow(max(len(in), min(rest, len(b.B))))
+	}
+	b.B = append(b.B, in...)
+	return b
+}
+
+// endFrame returns the event that the frame has completed, if any.
+func (p *parser) endFrame() (ev event, err *protocolError) {
+	t := p.part
+	switch {
+	case t.first&control != 0:
+		buf := t.control
+		t.control = nil
+		if t.message == 0 {
+			p.release()
+		}
+		return controlEvent(t.first&opcode, bytesOf(buf), buf)
+	case t.first&fin == 0:
+		return event{}, nil
+	case !t.text.complete():
+		return event{}, errNotUTF8
+	}
+	ev = event{kind: messageKind(t.message), compressed: t.deflate, data: bytesOf(t.data), buf: t.data}
+	t.data = nil
+	p.release()
+	return ev, nil
+}
+
+func bytesOf(b *Buffer) []byte {
+	if b == nil {
+		return nil
+	}
+	return b.B
+}
+
+func messageKind(op byte) eventKind {
+	if op == opText {
+		return eventText
+	}
+	return eventBinary
+}
+
+// controlEvent is a control frame with its payload.
+func controlEvent(op byte, data []byte, buf *Buffer) (event, *protocolError) {
+	switch op {
+	case opPing:
+		return event{kind: eventPing, data: data, buf: buf}, nil
+	case opPong:
+		return event{kind: eventPong, data: data, buf: buf}, nil
+	}
+	defer buf.free()
+	ev := event{kind: eventClosing, code: statusNone}
+	if len(data) == 0 {
+		return ev, nil
+	}
+	if len(data) == 1 {
+		return event{}, errCloseSize
+	}
+	ev.code = int(binary.BigEndian.Uint16(data))
+	if !mayBeSent(ev.code) {
+		return event{}, &protocolError{statusProtocol, fmt.Sprintf("close frame with status code %d", ev.code)}
+	}
+	ev.reason = string(data[2:])
+	if !utf8.ValidString(ev.reason) {
+		return event{}, errCloseReason
+	}
+	return ev, nil
+}
+
+// mayBeSent reports whether a close frame may carry code (RFC 6455, section 7.4, and IANA's registry, of which it reserves
+// the rest).
+func mayBeSent(code int) bool {
+	switch {
+	case code >= 1000 && code <= 1003, code >= 1007 && code <= 1014, code >= 3000 && code <= 4999:
+		return true
+	}
+	return false
+}
+
+// unmask applies key, whose lowest byte is for b's first, and reports whether the result is ASCII.
+func unmask(b []byte, key uint32) (ascii bool) {
+	const high = 0x8080808080808080
+	key8 := uint64(key)<<32 | uint64(key)
+	var seen uint64
+	for len(b) >= 32 {
+		v0 := binary.LittleEndian.Uint64(b) ^ key8
+		v1 := binary.LittleEndian.Uint64(b[8:]) ^ key8
+		v2 := binary.LittleEndian.Uint64(b[16:]) ^ key8
+		v3 := binary.LittleEndian.Uint64(b[24:]) ^ key8
+		binary.LittleEndian.PutUint64(b, v0)
+		binary.LittleEndian.PutUint64(b[8:], v1)
+		binary.LittleEndian.PutUint64(b[16:], v2)
+		binary.LittleEndian.PutUint64(b[24:], v3)
+		seen |= v0 | v1 | v2 | v3
+		b = b[32:]
+	}
+	for len(b) >= 8 {
+		v := binary.LittleEndian.Uint64(b) ^ key8
+		binary.LittleEndian.PutUint64(b, v)
+		seen |= v
+		b = b[8:]
+	}
+	for i := range b {
+		b[i] ^= byte(key8 >> (8 * i))
+		seen |= uint64(b[i])
+	}
+	return seen&high == 0
+}
+
+// appendHeader appends the header of a server's frame with n bytes of payload. first is its opcode with FIN and, if the
+// payload is compressed, rsv1.
+func appendHeader(dst []byte, first byte, n int) []byte {
+	switch {
+	case n <= maxControl:
+		return append(dst, first, byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(dst, first, 126), uint16(n))
+	default:
+		return binary.BigEndian.AppendUint64(append(dst, first, 127), uint64(n))
+	}
+}
