@@ -29,7 +29,8 @@ func getBuffer(n int) *Buffer {
 	return &Buffer{make([]byte, 0, minBuffer<<class)}
 }
 
-// grow returns a buffer with what is in b and room for n bytes more; b is no longer the caller's.
+// grow returns a buffer with what is in b and room for n bytes more; b is no longer the caller's. Who does not know how
+// much will come asks for as much again as there is.
 func (b *Buffer) grow(n int) *Buffer {
 	if cap(b.B)-len(b.B) >= n {
 		return b

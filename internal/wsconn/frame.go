@@ -114,16 +114,12 @@ var parts = sync.Pool{New: func() any { return new(part) }}
 // next handles what in begins with, up to the first event, and returns how many bytes it took: all, if there is none.
 // It unmasks in place. After an error the parser is of no more use.
 func (p *parser) next(in []byte, l *limits) (ev event, n int, err *protocolError) {
-	for n < len(in) {
-		took := 0
-		ev, took, err = p.step(in[n:], l)
+	for n < len(in) && ev.kind == eventNone {
+		took, err := p.step(in[n:], l, &ev)
 		n += took
 		if err != nil {
 			p.release()
 			return event{}, n, err
-		}
-		if ev.kind != eventNone {
-			break
 		}
 	}
 	return ev, n, nil
@@ -164,10 +160,10 @@ func (p *parser) whole(in []byte) bool {
 	return len(in) >= 2+keySize+n
 }
 
-// step is next for one frame at most.
-func (p *parser) step(in []byte, l *limits) (ev event, n int, err *protocolError) {
+// step is next for one frame at most. It sets ev if there is one.
+func (p *parser) step(in []byte, l *limits, ev *event) (n int, err *protocolError) {
 	if p.part != nil && p.part.rest > 0 {
-		return p.payload(in)
+		return p.payload(in, ev)
 	}
 	head, kept := in, 0
 	if p.part != nil && p.part.kept > 0 {
@@ -176,44 +172,25 @@ func (p *parser) step(in []byte, l *limits) (ev event, n int, err *protocolError
 	}
 	h, err := p.header(head, l)
 	if err != nil {
-		return event{}, 0, err
+		return 0, err
 	}
 	if h.size == 0 {
 		t := p.begin()
 		t.kept = copy(t.head[:], head)
-		return event{}, t.kept - kept, nil
+		return t.kept - kept, nil
 	}
 	n = h.size - kept
-	if len(in)-n >= h.n {
-		if op := h.first & opcode; op&control != 0 {
-			data := in[n : n+h.n : n+h.n]
-			unmask(data, h.key)
-			p.finish(kept)
-			ev, err = controlEvent(op, data, nil)
-			return ev, n + h.n, err
-		} else if op != opContinuation && h.first&fin != 0 {
-			data := in[n : n+h.n : n+h.n]
-			ascii := unmask(data, h.key)
-			p.finish(kept)
-			return single(h.first, data, ascii, n+h.n)
-		}
+	if len(in)-n >= h.n && (h.first&control != 0 || h.first&fin != 0 && h.first&opcode != opContinuation) {
+		data := in[n : n+h.n : n+h.n]
+		p.finish(kept)
+		return n + h.n, ev.single(h, data)
 	}
 	p.enter(h)
 	if h.n == 0 {
-		ev, err = p.endFrame()
-		return ev, n, err
+		return n, p.endFrame(ev)
 	}
-	ev, took, err := p.payload(in[n:])
-	return ev, n + took, err
-}
-
-// single is a message of one frame, whole.
-func single(first byte, data []byte, ascii bool, n int) (event, int, *protocolError) {
-	ev := event{kind: messageKind(first & opcode), compressed: first&rsv1 != 0, data: data}
-	if ev.kind == eventText && !ascii && !ev.compressed && !utf8.Valid(data) {
-		return event{}, n, errNotUTF8
-	}
-	return ev, n, nil
+	took, err := p.payload(in[n:], ev)
+	return n + took, err
 }
 
 // begin returns the part, which may be new.
@@ -360,25 +337,24 @@ func (p *parser) enter(h header) {
 }
 
 // payload takes bytes of the frame that is unfinished.
-func (p *parser) payload(in []byte) (ev event, n int, err *protocolError) {
+func (p *parser) payload(in []byte, ev *event) (n int, err *protocolError) {
 	t := p.part
-	n = min(t.rest, len(in))
-	in = in[:n]
+	in = in[:min(t.rest, len(in))]
 	ascii := unmask(in, t.key)
-	t.key = bits.RotateLeft32(t.key, -8*(n%keySize))
+	t.key = bits.RotateLeft32(t.key, -8*(len(in)%keySize))
 	if t.first&control != 0 {
 		t.control = gather(t.control, in, t.rest)
 	} else {
 		if t.message == opText && !t.deflate && !(ascii && t.text.complete()) && !t.text.add(in) {
-			return event{}, n, errNotUTF8
+			return len(in), errNotUTF8
 		}
 		t.data = gather(t.data, in, t.rest)
 	}
-	t.rest -= n
+	t.rest -= len(in)
 	if t.rest == 0 {
-		ev, err = p.endFrame()
+		err = p.endFrame(ev)
 	}
-	return ev, n, err
+	return len(in), err
 }
 
 // gather appends in to b. rest is what the frame still promises with in: a buffer grows with what has come, not by that,
@@ -393,8 +369,8 @@ func gather(b *Buffer, in []byte, rest int) *Buffer {
 	return b
 }
 
-// endFrame returns the event that the frame has completed, if any.
-func (p *parser) endFrame() (ev event, err *protocolError) {
+// endFrame sets ev if the frame has completed one.
+func (p *parser) endFrame(ev *event) *protocolError {
 	t := p.part
 	switch {
 	case t.first&control != 0:
@@ -403,16 +379,16 @@ func (p *parser) endFrame() (ev event, err *protocolError) {
 		if t.message == 0 {
 			p.release()
 		}
-		return controlEvent(t.first&opcode, bytesOf(buf), buf)
+		return ev.control(t.first&opcode, bytesOf(buf), buf)
 	case t.first&fin == 0:
-		return event{}, nil
+		return nil
 	case !t.text.complete():
-		return event{}, errNotUTF8
+		return errNotUTF8
 	}
-	ev = event{kind: messageKind(t.message), compressed: t.deflate, data: bytesOf(t.data), buf: t.data}
+	*ev = event{kind: messageKind(t.message), compressed: t.deflate, data: bytesOf(t.data), buf: t.data}
 	t.data = nil
 	p.release()
-	return ev, nil
+	return nil
 }
 
 func bytesOf(b *Buffer) []byte {
@@ -429,31 +405,47 @@ func messageKind(op byte) eventKind {
 	return eventBinary
 }
 
-// controlEvent is a control frame with its payload.
-func controlEvent(op byte, data []byte, buf *Buffer) (event, *protocolError) {
+// single makes ev the control frame, or message of one frame, whose payload is data.
+func (ev *event) single(h header, data []byte) *protocolError {
+	ascii := unmask(data, h.key)
+	op := h.first & opcode
+	if op&control != 0 {
+		return ev.control(op, data, nil)
+	}
+	ev.kind, ev.compressed, ev.data = messageKind(op), h.first&rsv1 != 0, data
+	if op == opText && !ascii && !ev.compressed && !utf8.Valid(data) {
+		return errNotUTF8
+	}
+	return nil
+}
+
+// control makes ev the control frame whose payload is data, which lies in buf unless that is nil.
+func (ev *event) control(op byte, data []byte, buf *Buffer) *protocolError {
 	switch op {
 	case opPing:
-		return event{kind: eventPing, data: data, buf: buf}, nil
+		ev.kind, ev.data, ev.buf = eventPing, data, buf
+		return nil
 	case opPong:
-		return event{kind: eventPong, data: data, buf: buf}, nil
+		ev.kind, ev.data, ev.buf = eventPong, data, buf
+		return nil
 	}
 	defer buf.free()
-	ev := event{kind: eventClosing, code: statusNone}
+	ev.kind, ev.code = eventClosing, statusNone
 	if len(data) == 0 {
-		return ev, nil
+		return nil
 	}
 	if len(data) == 1 {
-		return event{}, errCloseSize
+		return errCloseSize
 	}
 	ev.code = int(binary.BigEndian.Uint16(data))
 	if !mayBeSent(ev.code) {
-		return event{}, &protocolError{statusProtocol, fmt.Sprintf("close frame with status code %d", ev.code)}
+		return &protocolError{statusProtocol, fmt.Sprintf("close frame with status code %d", ev.code)}
 	}
 	ev.reason = string(data[2:])
 	if !utf8.ValidString(ev.reason) {
-		return event{}, errCloseReason
+		return errCloseReason
 	}
-	return ev, nil
+	return nil
 }
 
 // mayBeSent reports whether a close frame may carry code (RFC 6455, section 7.4, and IANA's registry, of which it reserves

@@ -292,7 +292,7 @@ func (s *Socket) checkLife(now time.Duration) time.Duration {
 		s.pinged = now
 		s.ping()
 		return now + s.loop.PongTimeout
-	case life > s.pinged:
+	case life >= s.pinged:
 		s.pinged = 0
 		s.nextPing = max(life+s.pause(), now)
 		return max(s.nextPing, now+1)
