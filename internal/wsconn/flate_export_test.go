@@ -35,6 +35,9 @@ func (d *Inflater) Poison() {
 // Held is what the inflater keeps of the last message.
 func (d *Inflater) Held() bool { return d.d.src != nil || d.d.out != nil || d.d.window != nil }
 
+// Used is how much of the last message was read.
+func (d *Inflater) Used() int { return d.d.pos }
+
 // Context is the size that c may grow its window to, and what the window holds now.
 func (c *Compression) Context() (size, held int) { return c.size, cap(c.window) }
 

@@ -252,7 +252,7 @@ func (d *inflater) align() {
 
 // symbol decodes a code of at most 15 bits of those that are there. It returns a negative number if there is none.
 func (d *inflater) symbol(h *huffman) int {
-	e := h.table[d.acc%(1<<tableBits)]
+	e := h.table[d.acc&h.mask]
 	if k := uint(e & 15); e != 0 && k <= d.n {
 		d.acc >>= k
 		d.n -= k
@@ -345,8 +345,10 @@ const (
 	tableBits = 9
 )
 
-// A huffman decodes one set of codes. Those of at most tableBits bits are in table.
+// A huffman decodes one set of codes. Those of at most tableBits bits are in table, which is no larger than the codes need:
+// a block may be 12 bytes.
 type huffman struct {
+	mask    uint64                 // of table
 	table   [1 << tableBits]uint16 // by the next bits: symbol<<4 | length of the code. 0: a longer code, or none
 	count   [maxCode + 1]uint16    // of codes by length
 	symbols [288]uint16            // in the order of their codes
@@ -357,12 +359,16 @@ type huffman struct {
 func (h *huffman) build(lengths []uint8) bool {
 	h.count = [maxCode + 1]uint16{}
 	for _, k := range lengths {
-		h.count[k]++
+		if k != 0 {
+			h.count[k]++
+		}
 	}
-	h.count[0] = 0
 	var next, index [maxCode + 2]uint16
-	free := 1
+	free, longest := 1, 0
 	for k := 1; k <= maxCode; k++ {
+		if h.count[k] > 0 {
+			longest = k
+		}
 		free = free<<1 - int(h.count[k])
 		if free < 0 {
 			return false
@@ -370,10 +376,14 @@ func (h *huffman) build(lengths []uint8) bool {
 		index[k+1] = index[k] + h.count[k]
 		next[k+1] = (next[k] + h.count[k]) << 1
 	}
-	if used := index[maxCode+1]; free > 0 && used != 0 && (used != 1 || h.count[1] != 1) {
+	if used := index[maxCode+1]; free > 0 && used != 0 && (used != 1 || longest != 1) {
 		return false
 	}
-	clear(h.table[:])
+	table := h.table[:1<<min(longest, tableBits)]
+	h.mask = uint64(len(table) - 1)
+	if free > 0 || longest > tableBits {
+		clear(table)
+	}
 	for sym, k := range lengths {
 		if k == 0 {
 			continue
@@ -382,8 +392,8 @@ func (h *huffman) build(lengths []uint8) bool {
 		index[k]++
 		if k <= tableBits {
 			e := uint16(sym<<4) | uint16(k)
-			for i := int(bits.Reverse16(next[k]) >> (16 - k)); i < len(h.table); i += 1 << k {
-				h.table[i] = e
+			for i := int(bits.Reverse16(next[k]) >> (16 - k)); i < len(table); i += 1 << k {
+				table[i] = e
 			}
 		}
 		next[k]++
