@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"math/rand"
 	"runtime"
 	"strings"
@@ -102,6 +103,10 @@ func check(t *testing.T, src, window []byte, limit int) {
 	case ok && len(want) <= limit:
 		t.Fatalf("%x: %v; compress/flate says %q", src, err, want)
 	}
+	// A buffer that has room for more does not raise the limit.
+	if large, err2 := d.Inflate(make([]byte, 3, limit+1000), src, limit, window); err2 != err || !bytes.Equal(large[3:], out) {
+		t.Fatalf("%x: %q, %v with a large buffer, %q, %v without", src, large, err2, out, err)
+	}
 	if out != nil && err != nil || d.Held() {
 		t.Fatalf("%x: something is kept of a message that is done", src)
 	}
@@ -181,6 +186,69 @@ func TestInflateAgreesWithFlate(t *testing.T) {
 	}
 }
 
+// What no compressor writes is found or not as compress/flate finds it.
+func TestInflateStrangeCodes(t *testing.T) {
+	one := []int{1}
+	var long bitWriter // ends in the tail, at its last bit but one
+	ladder := map[int]int{256: 15}
+	for i := range 15 {
+		ladder[i] = i + 1
+	}
+	long.block(lengths(256, ladder), one)
+	for long.n != 0 {
+		long.put(0, 1)
+	}
+	var two, half bitWriter // a distance that has a code, then none
+	for w, dist := range map[*bitWriter][]int{&two: {1, 1}, &half: {1}} {
+		w.block(lengths(257, map[int]int{7: 1, 256: 2, 257: 2}), dist)
+		w.put(0, 1) // 7
+		w.put(0, 1) // 7
+		w.put(3, 2) // length 3
+		w.put(1, 1) // distance 2
+		w.put(1, 2) // end
+		w.put(0, 3) // empty block
+	}
+	cases := map[string]string{"ends in the tail": long.String(), "two distances": two.String(), "half a distance": half.String()}
+	for name, c := range map[string]struct{ lit, dist []int }{
+		"286 literals":   {lengths(285, map[int]int{7: 1, 256: 1}), one},
+		"287 literals":   {lengths(286, map[int]int{7: 1, 256: 1}), one},
+		"288 literals":   {lengths(287, map[int]int{7: 1, 256: 1}), one},
+		"30 distances":   {lengths(256, map[int]int{7: 1, 256: 1}), lengths(29, map[int]int{0: 1})},
+		"31 distances":   {lengths(256, map[int]int{7: 1, 256: 1}), lengths(30, map[int]int{0: 1})},
+		"32 distances":   {lengths(256, map[int]int{7: 1, 256: 1}), lengths(31, map[int]int{0: 1})},
+		"no distance":    {lengths(256, map[int]int{7: 1, 256: 1}), []int{0}},
+		"no literal":     {lengths(256, nil), one},
+		"only the end":   {lengths(256, map[int]int{256: 1}), one},
+		"no end":         {lengths(256, map[int]int{7: 1}), one},
+		"too few codes":  {lengths(256, map[int]int{7: 1, 256: 2}), one},
+		"too many codes": {lengths(256, map[int]int{7: 1, 8: 1, 256: 1}), one},
+		"one code of 2":  {lengths(256, map[int]int{7: 1, 256: 1}), []int{2}},
+	} {
+		for data := range 1 << 4 {
+			var w bitWriter
+			w.block(c.lit, c.dist)
+			w.put(data, 4)
+			w.put(0, 3)
+			cases[fmt.Sprint(name, data)] = w.String()
+		}
+	}
+	for name, src := range cases {
+		t.Run(name, func(t *testing.T) { check(t, []byte(src), []byte("window"), 100) })
+	}
+	if out, err := wsconn.Inflate(nil, []byte(two.String()), 100, nil); err != nil || string(out) != "\a\a\a\a\a" {
+		t.Fatalf("%q, %v", out, err)
+	}
+	for data := range 1 << 9 { // whatever follows, the missing code is not one of the table before
+		var w bitWriter
+		w.block(lengths(257, map[int]int{7: 1, 256: 2, 257: 2}), one)
+		w.put(3, 2) // length 3
+		w.put(1, 1) // no distance
+		w.put(data, 9)
+		w.put(0, 3)
+		check(t, []byte(w.String()), sample(300), 100)
+	}
+}
+
 func FuzzInflate(f *testing.F) {
 	f.Add([]byte("\xf2\x48\xcd\xc9\xc9\x07\x00"), []byte("Hello"), uint16(5))
 	f.Add([]byte("\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x00\x11\x00\x00"), []byte{}, uint16(10))
@@ -229,32 +297,73 @@ const finalBlock = "\x03\x00"
 
 // ownCodes is a final block with codes of its own and no data: the least that makes an inflater build tables.
 var ownCodes = func() string {
-	var acc, n int
-	var b []byte
-	put := func(v, bits int) {
-		for acc, n = acc|v<<n, n+bits; n >= 8; acc, n = acc>>8, n-8 {
-			b = append(b, byte(acc))
-		}
-	}
-	put(5, 3)    // final, own codes
-	put(0, 5)    // 257 literals
-	put(0, 5)    // 1 distance
-	put(18-4, 4) // lengths for all that says how long the codes are, but 15
-	for _, sym := range []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1} {
+	var w bitWriter
+	w.put(5, 3)    // final, own codes
+	w.put(0, 10)   // 257 literals, 1 distance
+	w.put(18-4, 4) // lengths for all that says how long the codes are, but 15
+	for _, sym := range codeOrder[:18] {
 		if sym == 18 || sym == 1 {
-			put(1, 3)
+			w.put(1, 3)
 		} else {
-			put(0, 3)
+			w.put(0, 3)
 		}
 	}
-	put(0, 1)             // literal 0: 1 bit
-	put(1|(138-11)<<1, 8) // 138 times nothing
-	put(1|(117-11)<<1, 8) // 117 times nothing
-	put(0, 2)             // end of block and distance 0: 1 bit each
-	put(1, 1)             // end of block
-	put(0, (8-n)%8)
-	return string(b)
+	w.put(0, 1)             // literal 0: 1 bit
+	w.put(1|(138-11)<<1, 8) // 138 times nothing
+	w.put(1|(117-11)<<1, 8) // 117 times nothing
+	w.put(0, 2)             // end of block and distance 0: 1 bit each
+	w.put(1, 1)             // end of block
+	return w.String()
 }()
+
+// A bitWriter writes what compress/flate never would. Its value is padded to bytes by zeros.
+type bitWriter struct {
+	b   []byte
+	acc int
+	n   int
+}
+
+func (w *bitWriter) put(v, bits int) {
+	for w.acc, w.n = w.acc|v<<w.n, w.n+bits; w.n >= 8; w.acc, w.n = w.acc>>8, w.n-8 {
+		w.b = append(w.b, byte(w.acc))
+	}
+}
+
+func (w *bitWriter) String() string {
+	if w.n > 0 {
+		return string(w.b) + string([]byte{byte(w.acc)})
+	}
+	return string(w.b)
+}
+
+var codeOrder = []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+
+// block begins a block that is not final with codes of these lengths, which all take 4 bits to write.
+func (w *bitWriter) block(lit, dist []int) {
+	w.put(4, 3)
+	w.put(len(lit)-257, 5)
+	w.put(len(dist)-1, 5)
+	w.put(19-4, 4)
+	for _, sym := range codeOrder {
+		if sym < 16 {
+			w.put(4, 3)
+		} else {
+			w.put(0, 3)
+		}
+	}
+	for _, n := range append(lit[:len(lit):len(lit)], dist...) {
+		w.put(int(bits.Reverse8(uint8(n))>>4), 4)
+	}
+}
+
+// lengths of the symbols up to last, zero where none is given.
+func lengths(last int, of map[int]int) []int {
+	all := make([]int, last+1)
+	for sym, n := range of {
+		all[sym] = n
+	}
+	return all
+}
 
 func storm(n int, block string) []byte { return []byte(strings.Repeat(block, n/len(block)) + "\x00") }
 
@@ -516,6 +625,28 @@ func TestMessageIsCompressedOnce(t *testing.T) {
 	rand.New(rand.NewSource(5)).Read(noise)
 	if p, compressed := (&wsconn.Message{Data: noise}).Payload(a); compressed || !bytes.Equal(p, noise) {
 		t.Fatal("noise is sent compressed")
+	}
+}
+
+// A message is sent compressed exactly if that is shorter.
+func TestDeflateShorter(t *testing.T) {
+	text := append(sample(300), make([]byte, 100)...)
+	rand.New(rand.NewSource(6)).Read(text[300:])
+	same := 0
+	for n := range 90 {
+		for at := 0; at+n <= len(text); at += 23 {
+			p := text[at:][:n]
+			want := zip(p, 1)
+			if z, ok := wsconn.Deflate(nil, p); ok != (len(want) < n) || ok && !bytes.Equal(z, want) {
+				t.Fatalf("%d bytes, which compress/flate makes %d, are compressed: %v, to %d", n, len(want), ok, len(z))
+			}
+			if len(want) == n {
+				same++
+			}
+		}
+	}
+	if same == 0 {
+		t.Fatal("no message is as long as its compressed form")
 	}
 }
 
