@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/apidoc"
 	"github.com/wsrouter-go/wsrouter/wstest"
 )
 
@@ -155,4 +157,24 @@ type failing struct{ *httptest.ResponseRecorder }
 
 func (failing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, errors.New("taken already")
+}
+
+// TestLimitsAreDescribed: documents know them, and which answers they lead to.
+func TestLimitsAreDescribed(t *testing.T) {
+	all := wsrouter.Options{MaxConns: 1000, MaxConnsPerKey: 5, ConnKey: byQuery, Hosts: []string{"example.test"}}
+	s := wsrouter.New[none](&all).Describe()
+	if s.Limits["maxConns"] != 1000 || s.Limits["maxConnsPerKey"] != 5 || !slices.Equal(s.Refuses, []int{421, 429}) {
+		t.Errorf("%v %v", s.Limits, s.Refuses)
+	}
+	doc := apidoc.New("Chat", "1")
+	doc.Add("/ws", wsrouter.New[none](&all))
+	for _, want := range []string{`"421": {`, `"429": {`, `"503": {`, `"maxConns": 1000`, `"maxConnsPerKey": 5`, "holds as many connections as it may"} {
+		if !strings.Contains(string(doc.OpenAPI()), want) {
+			t.Errorf("OpenAPI has no %s", want)
+		}
+	}
+	s = wsrouter.New[none](nil).Describe()
+	if _, ok := s.Limits["maxConns"]; ok || s.Refuses != nil {
+		t.Errorf("without limits: %v %v", s.Limits, s.Refuses)
+	}
 }

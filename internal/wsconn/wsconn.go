@@ -1,6 +1,6 @@
 // Package wsconn is the socket under a connection: it hands whole messages to a [Handler] and takes encoded ones.
 //
-// The handshake and the reading of frames are github.com/coder/websocket's. What is written, and when the connection
+// The handshake is [Hijack]'s; the reading of frames is github.com/coder/websocket's. What is written, and when the connection
 // is over, is decided here: that library writes its answers from inside a read and under timeouts of its own, so a
 // peer that takes nothing would stop us from seeing its end.
 package wsconn
