@@ -374,12 +374,12 @@ func (p *parser) endFrame(ev *event) *protocolError {
 	t := p.part
 	switch {
 	case t.first&control != 0:
-		buf := t.control
+		op, buf := t.first&opcode, t.control
 		t.control = nil
 		if t.message == 0 {
 			p.release()
 		}
-		return ev.control(t.first&opcode, bytesOf(buf), buf)
+		return ev.control(op, bytesOf(buf), buf)
 	case t.first&fin == 0:
 		return nil
 	case !t.text.complete():
