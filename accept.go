@@ -5,15 +5,19 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"reflect"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
 
+	"github.com/wsrouter-go/wsrouter/internal/credential"
 	"github.com/wsrouter-go/wsrouter/internal/testhook"
 	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 	"github.com/wsrouter-go/wsrouter/schema"
@@ -22,6 +26,7 @@ import (
 // refusal is the answer to a request that is not upgraded.
 type refusal struct {
 	status int
+	retry  int            // seconds, as Retry-After. 0: none
 	Code   string         `json:"code"`
 	Detail string         `json:"detail"`
 	Issues []schema.Issue `json:"issues,omitempty"`
@@ -35,13 +40,12 @@ type refusal struct {
 func (r *router) accept(w http.ResponseWriter, req *http.Request) {
 	r.freeze()
 	c := r.newConn()
-	if no := r.check(c, w, req); no != nil {
-		r.refuse(w, req, no)
-		return
+	no := r.check(c, w, req)
+	if no == nil {
+		no = r.live.add(c)
 	}
-	if !r.live.add(c) {
-		w.Header().Set("Retry-After", "1")
-		r.refuse(w, req, &refusal{status: http.StatusServiceUnavailable, Code: "shutting_down", Detail: "the server is shutting down, try again"})
+	if no != nil {
+		r.refuse(w, req, no)
 		return
 	}
 	begun := false
@@ -50,12 +54,17 @@ func (r *router) accept(w http.ResponseWriter, req *http.Request) {
 			r.live.remove(c)
 		}
 	}()
-	if err := r.upgrade(c, w, req); err != nil {
-		r.logger().Error("wsrouter: upgrade failed", "remote", req.RemoteAddr, "err", err)
+	socket, err := r.upgrade(c, w, req)
+	switch {
+	case errors.Is(err, wsconn.ErrNotTaken):
+		r.refuse(w, req, internalRefusal(err, ""))
+		return
+	case err != nil: // the peer has gone, or does not read
+		r.logger().Info("wsrouter: upgrade failed", "remote", cut(req.RemoteAddr, 64), "err", err)
 		return
 	}
 	begun = true
-	go c.serve()
+	c.open(socket)
 }
 
 // check runs what can refuse the upgrade, in the order that lets a plain GET learn the true reason.
@@ -63,7 +72,13 @@ func (r *router) check(c *conn, w http.ResponseWriter, req *http.Request) *refus
 	if no := checkMethod(w, req); no != nil {
 		return no
 	}
+	if no := r.checkHost(req); no != nil {
+		return no
+	}
 	if no := r.checkOrigin(req); no != nil {
+		return no
+	}
+	if no := r.live.refuse(""); no != nil { // before Resolve, which may be dear
 		return no
 	}
 	v := reflect.ValueOf(c.session).Elem()
@@ -76,7 +91,10 @@ func (r *router) check(c *conn, w http.ResponseWriter, req *http.Request) *refus
 	if no := r.resolve(v, req); no != nil {
 		return no
 	}
-	return checkHandshake(w, req)
+	if no := r.checkKey(c, req); no != nil {
+		return no
+	}
+	return r.checkHandshake(w, req)
 }
 
 func checkMethod(w http.ResponseWriter, req *http.Request) *refusal {
@@ -87,14 +105,29 @@ func checkMethod(w http.ResponseWriter, req *http.Request) *refusal {
 	return &refusal{status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Detail: fmt.Sprintf("the method is %s, a WebSocket opens with GET", quoteShort(req.Method))}
 }
 
+// checkHost refuses requests for names that are not ours.
+func (r *router) checkHost(req *http.Request) *refusal {
+	if req.Host == "" {
+		return badHandshake("there is no Host header")
+	}
+	if r.hosts == nil {
+		return nil
+	}
+	host, ok := parseHost(req.Host)
+	if ok && slices.ContainsFunc(r.hosts, func(rule hostRule) bool { return rule.allowsHost(host, req.TLS != nil) }) {
+		return nil
+	}
+	no := &refusal{status: http.StatusMisdirectedRequest, Code: "host_not_allowed", Detail: fmt.Sprintf("the host %s is none of this server's", quoteShort(req.Host))}
+	if ok {
+		no.remedy = fmt.Sprintf("Options.Hosts: []string{%s}", quoteShort(req.Host))
+	}
+	return no
+}
+
 // checkOrigin refuses browsers that show a page of somebody else (RFC 6455, section 10.2).
 func (r *router) checkOrigin(req *http.Request) *refusal {
 	origins := req.Header.Values("Origin")
 	if len(origins) == 0 {
-		return nil
-	}
-	origin := origins[0]
-	if len(origins) == 1 && (sameHost(origin, req.Host) || allowed(r.opts.Origins, origin)) {
 		return nil
 	}
 	no := &refusal{status: http.StatusForbidden, Code: "origin_not_allowed"}
@@ -102,46 +135,37 @@ func (r *router) checkOrigin(req *http.Request) *refusal {
 		no.Detail = fmt.Sprintf("there are %d Origin headers, want one", len(origins))
 		return no
 	}
-	no.Detail = fmt.Sprintf("the origin %s is neither this host %s nor allowed", quoteShort(origin), quoteShort(req.Host))
-	no.remedy = fmt.Sprintf("Options.Origins: []string{%s}", quoteShort(origin))
+	text := origins[0]
+	o, ok := parseOrigin(text)
+	switch {
+	case ok && o.sameAs(req), slices.ContainsFunc(r.origins, func(rule hostRule) bool { return rule.allowsOrigin(text, o, ok) }):
+		return nil
+	case !ok && text != "null":
+		// Not quoted whole: a whole URL may hold a credential.
+		no.Detail = fmt.Sprintf(`the Origin %s is no origin such as "https://example.com"`, quoteShort(withoutSecrets(text)))
+		return no
+	}
+	no.Detail = fmt.Sprintf("the origin %s is neither this host %s nor allowed", quoteShort(text), quoteShort(req.Host))
+	no.remedy = fmt.Sprintf("Options.Origins: []string{%s}", quoteShort(text))
 	return no
 }
 
-// sameHost reports whether origin is of the host that the request went to.
-func sameHost(origin, host string) bool {
-	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" {
-		return false
+// withoutSecrets leaves of what should be an origin what cannot be a credential: no user, path, query and fragment.
+func withoutSecrets(text string) string {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		scheme, rest = "", text
 	}
-	port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
-	return strings.EqualFold(strings.TrimSuffix(u.Host, port), strings.TrimSuffix(host, port))
-}
-
-// allowed reports whether one of the rules of Options.Origins matches origin.
-func allowed(rules []string, origin string) bool {
-	u, err := url.Parse(origin)
-	if err != nil {
-		return false
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i] + "…"
 	}
-	for _, rule := range rules {
-		if rule == "*" || strings.EqualFold(rule, origin) {
-			return true
-		}
-		scheme, host, ok := strings.Cut(rule, "://")
-		if !ok {
-			host = rule
-		} else if !strings.EqualFold(scheme, u.Scheme) {
-			continue
-		}
-		if domain, ok := strings.CutPrefix(host, "*"); ok {
-			if n := len(u.Host) - len(domain); n > 0 && strings.EqualFold(u.Host[n:], domain) {
-				return true
-			}
-		} else if u.Host != "" && strings.EqualFold(u.Host, host) {
-			return true
-		}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		rest = "…" + rest[i:]
 	}
-	return false
+	if ok {
+		return scheme + "://" + rest
+	}
+	return rest
 }
 
 // checkPath refuses every request of a route that does not name a path parameter of the session, which is the program's mistake.
@@ -150,7 +174,7 @@ func (r *router) checkPath(req *http.Request) *refusal {
 		src := p.sources[0]
 		if src.in == "path" && req.PathValue(src.name) == "" && !strings.Contains(req.Pattern, "{"+src.name) {
 			return internalRefusal(
-				fmt.Errorf("the route %q has no path parameter %q, which %s reads", orElse(req.Pattern, req.URL.Path), src.name, p.name),
+				fmt.Errorf("the route %q has no path parameter %q, which %s reads", orElse(req.Pattern, r.shownPath(req)), src.name, p.name),
 				fmt.Sprintf("name it in the pattern, or call req.SetPathValue(%q, …) where the framework keeps it", src.name))
 		}
 	}
@@ -161,8 +185,7 @@ func (r *router) checkPath(req *http.Request) *refusal {
 func (r *router) resolve(v reflect.Value, req *http.Request) (no *refusal) {
 	defer func() {
 		if p := recover(); p != nil {
-			no = internalRefusal(fmt.Errorf("panic in Resolve: %v", p), "")
-			no.stack = string(debug.Stack())
+			no = panicked("Resolve", p)
 		}
 	}()
 	err := r.session.resolve(req.Context(), v, req)
@@ -176,6 +199,27 @@ func (r *router) resolve(v reflect.Value, req *http.Request) (no *refusal) {
 	return internalRefusal(err, "return wsrouter.Reject for what the client may read")
 }
 
+// checkKey finds out whom c is counted for, and whether that may have one more.
+func (r *router) checkKey(c *conn, req *http.Request) (no *refusal) {
+	if r.opts.MaxConnsPerKey == 0 {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			no = panicked("Options.ConnKey", p)
+		}
+	}()
+	c.key = strings.Clone(r.opts.ConnKey(req))
+	return r.live.refuse(c.key)
+}
+
+// panicked is the refusal when a function of the application panics with p.
+func panicked(in string, p any) *refusal {
+	no := internalRefusal(fmt.Errorf("panic in %s: %v", in, p), "")
+	no.stack = string(debug.Stack())
+	return no
+}
+
 // internalRefusal hides err from the client.
 func internalRefusal(err error, remedy string) *refusal {
 	return &refusal{status: http.StatusInternalServerError, Code: codeInternal, Detail: "internal error", cause: err, remedy: remedy}
@@ -186,14 +230,16 @@ func statusCode(status int) string {
 	return strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(http.StatusText(status)), " ", "_"), "'", "")
 }
 
-// checkHandshake checks the headers of RFC 6455, section 4.2.1, and that the connection can be taken over.
-func checkHandshake(w http.ResponseWriter, req *http.Request) *refusal {
+// checkHandshake checks the rest of RFC 6455, section 4.2.1, and that the connection can be taken over.
+func (r *router) checkHandshake(w http.ResponseWriter, req *http.Request) *refusal {
 	if !hasToken(req.Header, "Connection", "upgrade") || !hasToken(req.Header, "Upgrade", "websocket") {
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", "websocket")
+		if req.ProtoMajor == 1 { // HTTP/2 has no such headers
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "websocket")
+		}
 		return &refusal{status: http.StatusUpgradeRequired, Code: "upgrade_required", Detail: fmt.Sprintf(
 			"this is a WebSocket endpoint and the request is a plain GET (Connection: %s, Upgrade: %s): connect with new WebSocket(%q)",
-			quoteShort(req.Header.Get("Connection")), quoteShort(req.Header.Get("Upgrade")), wsURL(req))}
+			quoteShort(req.Header.Get("Connection")), quoteShort(req.Header.Get("Upgrade")), r.wsURL(req))}
 	}
 	if v := req.Header.Values("Sec-WebSocket-Version"); len(v) != 1 || v[0] != "13" {
 		w.Header().Set("Sec-WebSocket-Version", "13")
@@ -203,14 +249,37 @@ func checkHandshake(w http.ResponseWriter, req *http.Request) *refusal {
 	if len(keys) != 1 {
 		return badHandshake("there are %d Sec-WebSocket-Key headers, want one", len(keys))
 	}
-	if key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(keys[0])); err != nil || len(key) != 16 {
+	if key, err := base64.StdEncoding.DecodeString(keys[0]); err != nil || len(key) != 16 {
 		return badHandshake("Sec-WebSocket-Key %s is not 16 bytes of base64", quoteShort(keys[0]))
 	}
-	if !req.ProtoAtLeast(1, 1) {
-		return badHandshake("the protocol is %s, want HTTP/1.1", req.Proto)
+	if err := checkSubprotocols(req.Header); err != nil {
+		return badHandshake("Sec-WebSocket-Protocol: %v", err)
+	}
+	if _, err := wsconn.ParseExtensions(req.Header.Values("Sec-WebSocket-Extensions")); err != nil {
+		return badHandshake("Sec-WebSocket-Extensions: %v", err)
+	}
+	if req.ContentLength != 0 || len(req.TransferEncoding) > 0 {
+		return badHandshake("the request has a body, a WebSocket opens without one")
+	}
+	if req.ProtoMajor != 1 || req.ProtoMinor < 1 {
+		return badHandshake("the protocol is %s, want HTTP/1.1", quoteShort(req.Proto))
 	}
 	if _, err := wsconn.Hijacker(w); err != nil {
 		return internalRefusal(err, "give the middleware's ResponseWriter a method Unwrap() http.ResponseWriter, or route around it")
+	}
+	return nil
+}
+
+// checkSubprotocols fails if the offer breaks its grammar. What it holds may be a credential and is not named.
+func checkSubprotocols(h http.Header) error {
+	n := 0
+	for p := range headerTokens(h, "Sec-WebSocket-Protocol") {
+		if n++; !wsconn.IsToken(p) {
+			return fmt.Errorf("number %d is no token", n)
+		}
+	}
+	if n == 0 && len(h.Values("Sec-WebSocket-Protocol")) > 0 {
+		return errors.New("there is none in it")
 	}
 	return nil
 }
@@ -220,17 +289,28 @@ func badHandshake(format string, args ...any) *refusal {
 }
 
 // wsURL is the address to connect to instead of a plain GET. The query may hold credentials and is left out.
-func wsURL(req *http.Request) string {
+func (r *router) wsURL(req *http.Request) string {
 	scheme := "ws"
 	if req.TLS != nil {
 		scheme = "wss"
 	}
-	return scheme + "://" + req.Host + req.URL.EscapedPath()
+	return scheme + "://" + cut(req.Host, 200) + r.shownPath(req)
+}
+
+// shownPath is the path of req for logs and answers: that of its route if a credential stands in it.
+func (r *router) shownPath(req *http.Request) string {
+	for _, p := range r.session.params {
+		if src := p.sources[0]; src.in == "path" && credential.IsName(src.name) {
+			_, path, _ := strings.Cut(req.Pattern, "/")
+			return "/" + path
+		}
+	}
+	return cut(req.URL.EscapedPath(), 200)
 }
 
 // hasToken reports whether a header that is a list holds token, in any case.
 func hasToken(h http.Header, key, token string) bool {
-	for _, t := range headerTokens(h, key) {
+	for t := range headerTokens(h, key) {
 		if strings.EqualFold(t, token) {
 			return true
 		}
@@ -238,19 +318,20 @@ func hasToken(h http.Header, key, token string) bool {
 	return false
 }
 
-func headerTokens(h http.Header, key string) []string {
-	var list []string
-	for _, v := range h.Values(key) {
-		for t := range strings.SplitSeq(v, ",") {
-			if t = strings.TrimSpace(t); t != "" {
-				list = append(list, t)
+// headerTokens yields the elements of a header that is a list, without those that are empty.
+func headerTokens(h http.Header, key string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, v := range h.Values(key) {
+			for t := range strings.SplitSeq(v, ",") {
+				if t = strings.Trim(t, " \t"); t != "" && !yield(t) {
+					return
+				}
 			}
 		}
 	}
-	return list
 }
 
-func offeredSubprotocols(req *http.Request) []string {
+func offeredSubprotocols(req *http.Request) iter.Seq[string] {
 	return headerTokens(req.Header, "Sec-WebSocket-Protocol")
 }
 
@@ -260,10 +341,10 @@ func (r *router) refuse(w http.ResponseWriter, req *http.Request, no *refusal) {
 	switch {
 	case no.status == http.StatusInternalServerError:
 		level = slog.LevelError
-	case no.status == http.StatusForbidden:
+	case no.status == http.StatusForbidden, no.status == http.StatusMisdirectedRequest:
 		level = slog.LevelWarn
 	}
-	attrs := []slog.Attr{slog.Int("status", no.status), slog.String("code", no.Code), slog.String("detail", no.Detail), slog.String("path", req.URL.EscapedPath()), slog.String("remote", req.RemoteAddr)}
+	attrs := []slog.Attr{slog.Int("status", no.status), slog.String("code", no.Code), slog.String("detail", no.Detail), slog.String("path", r.shownPath(req)), slog.String("remote", cut(req.RemoteAddr, 64))}
 	if no.Issues != nil {
 		attrs = append(attrs, slog.String("issues", invalid(withoutInput(no.Issues)).Error()))
 	}
@@ -282,6 +363,13 @@ func (r *router) refuse(w http.ResponseWriter, req *http.Request, no *refusal) {
 	if err != nil {
 		body = []byte(`{"code":"internal","detail":"internal error"}`)
 	}
+	if no.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(no.retry))
+	}
+	if req.ContentLength != 0 { // net/http would wait for the body before it answers, and again behind the answer
+		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyWait)) // a writer without one has no body to wait for
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -299,53 +387,45 @@ func withoutInput(issues []schema.Issue) []schema.Issue {
 }
 
 // upgrade takes over the connection of req and makes c ready to serve. It keeps nothing of w and req.
-func (r *router) upgrade(c *conn, w http.ResponseWriter, req *http.Request) error {
+func (r *router) upgrade(c *conn, w http.ResponseWriter, req *http.Request) (*wsconn.Socket, error) {
 	base := r.opts.Context(req)
 	if base == nil {
 		base = context.Background()
 	}
 	c.ctx, c.cancel = context.WithCancelCause(base)
-	c.unbase = func() bool { return true }
-	c.remote = strings.Clone(req.RemoteAddr)
-	c.connected, c.finished = make(chan struct{}), make(chan struct{})
+	c.remote = strings.Clone(cut(req.RemoteAddr, 64)) // middleware may have put a header there
 	c.subprotocol = r.chooseSubprotocol(req)
-	if c.hook = testhook.From(req.Context()); c.hook != nil && c.hook.Opened != nil {
-		c.hook.Opened(codec{r})
+	loop := r.loop
+	if c.hook = testhook.From(req.Context()); c.hook != nil {
+		loop = wsconn.NewLoop(r.opts.loop(r)) // its timers may belong to a bubble of synctest
+		if c.hook.Opened != nil {
+			c.hook.Opened(codec{r})
+		}
 	}
-	socket, err := wsconn.Upgrade(w, req, wsconn.Config{
-		MaxMessage:   r.opts.MaxMessage,
-		ReadAhead:    readAhead,
-		PingInterval: r.opts.PingInterval,
-		PongTimeout:  r.opts.PongTimeout,
-		WriteTimeout: r.opts.WriteTimeout,
-		CloseTimeout: closeWait,
-		Subprotocol:  c.subprotocol,
-	})
+	conn, early, err := wsconn.Hijack(w, req, wsconn.Handshake{Subprotocol: c.subprotocol})
 	if err != nil {
 		c.cancel(ErrClosed)
-		return err
+		return nil, err
 	}
-	c.open(socket)
 	if base.Done() != nil {
 		c.unbase = context.AfterFunc(base, c.drain)
 	}
-	return nil
+	return loop.New(conn, early, c), nil
 }
 
 // chooseSubprotocol returns the first of ours that the client offers; else one that carried a credential, because a browser
 // closes a connection that agrees on none of what it offered; else "".
 func (r *router) chooseSubprotocol(req *http.Request) string {
-	offered := offeredSubprotocols(req)
 	for _, ours := range r.opts.Subprotocols {
-		for _, o := range offered {
+		for o := range offeredSubprotocols(req) {
 			if o == ours {
-				return strings.Clone(ours)
+				return ours
 			}
 		}
 	}
 	for _, p := range r.session.params {
 		for _, src := range p.sources {
-			for _, o := range offered {
+			for o := range offeredSubprotocols(req) {
 				if src.in == "subprotocol" && strings.HasPrefix(o, src.name) {
 					return strings.Clone(o)
 				}

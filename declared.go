@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/wsrouter-go/wsrouter/internal/testhook"
+	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 	"github.com/wsrouter-go/wsrouter/schema"
 
 	"reflect"
@@ -75,8 +76,12 @@ var _ testhook.Codec = codec{}
 
 // Encode returns msg as a client sends it.
 func (k codec) Encode(msg any) ([]byte, error) {
-	_, data, err := k.router.encode(msg, nil)
-	return data, err
+	_, b, err := k.router.encode(msg, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Free()
+	return append([]byte(nil), b.B[wsconn.HeaderRoom:]...), nil
 }
 
 // Decode stores a frame in v and fails if it is another message or breaks its rules.

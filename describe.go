@@ -79,12 +79,14 @@ func (r *router) describe() Spec {
 		Sends:         r.describeSent(r.sends),
 		Error:         r.messages.failure.describe(),
 		Limits: map[string]int64{
-			"maxMessage":   int64(o.MaxMessage),
-			"outbox":       int64(o.Outbox),
-			"pingInterval": o.PingInterval.Milliseconds(),
-			"pongTimeout":  o.PongTimeout.Milliseconds(),
-			"writeTimeout": o.WriteTimeout.Milliseconds(),
-			"depth":        maxDepth,
+			"maxMessage":     int64(o.MaxMessage),
+			"outbox":         int64(o.Outbox),
+			"pingInterval":   o.PingInterval.Milliseconds(),
+			"pongTimeout":    o.PongTimeout.Milliseconds(),
+			"writeTimeout":   o.WriteTimeout.Milliseconds(),
+			"maxFrames":      int64(o.MaxFrames),
+			"messageTimeout": o.MessageTimeout.Milliseconds(),
+			"depth":          maxDepth,
 		},
 	}
 	for _, rt := range r.routes {

@@ -2,31 +2,81 @@ package wsrouter
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	"sync"
+	"time"
 )
 
 // live holds the connections of a router from before their 101 until nothing of them runs.
 type live struct {
+	most, mostPerKey int // 0: no limit
+
 	mu      sync.Mutex
 	conns   map[*conn]struct{}
+	keys    map[string]int // connections of a ConnKey whose end has not been seen
 	closing bool
 	empty   chan struct{} // closed with the last connection while closing; nil: nobody waits
 }
 
-// add reports whether there may be one more.
-func (l *live) add(c *conn) bool {
+// refuse says why there cannot be one more of key now, or returns nil. "" is the key of nobody.
+func (l *live) refuse(key string) *refusal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closing {
-		return false
+	return l.refuseLocked(key)
+}
+
+func (l *live) refuseLocked(key string) *refusal {
+	switch {
+	case l.closing:
+		return &refusal{status: http.StatusServiceUnavailable, retry: 1, Code: "shutting_down", Detail: "the server is shutting down, try again"}
+	case l.most > 0 && len(l.conns) >= l.most:
+		return &refusal{status: http.StatusServiceUnavailable, retry: 10, Code: "too_many_connections",
+			Detail: fmt.Sprintf("all places are taken, of which there are %d: try again later", l.most),
+			remedy: fmt.Sprintf("a larger Options.MaxConns than %d", l.most)}
+	case key != "" && l.mostPerKey > 0 && l.keys[key] >= l.mostPerKey:
+		return &refusal{status: http.StatusTooManyRequests, retry: 10, Code: "too_many_connections_per_key",
+			Detail: fmt.Sprintf("all your places are taken, of which there are %d: close a connection", l.mostPerKey),
+			remedy: fmt.Sprintf("a larger Options.MaxConnsPerKey than %d", l.mostPerKey)}
+	}
+	return nil
+}
+
+// add counts c under its key, or says why it cannot.
+func (l *live) add(c *conn) *refusal {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if no := l.refuseLocked(c.key); no != nil {
+		return no
 	}
 	l.conns[c] = struct{}{}
-	return true
+	if c.key != "" {
+		l.keys[c.key]++
+	}
+	return nil
+}
+
+// release takes c's key off the count, once.
+func (l *live) release(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.releaseLocked(c)
+}
+
+func (l *live) releaseLocked(c *conn) {
+	if c.key == "" {
+		return
+	}
+	if l.keys[c.key]--; l.keys[c.key] == 0 {
+		delete(l.keys, c.key)
+	}
+	c.key = ""
 }
 
 func (l *live) remove(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.releaseLocked(c)
 	delete(l.conns, c)
 	l.signal()
 }
@@ -55,14 +105,38 @@ func (l *live) shut() (conns []*conn, gone <-chan struct{}) {
 	return conns, gone
 }
 
-// shutdown closes every connection when its running handler has returned.
-func (r *router) shutdown(ctx context.Context) error {
-	conns, gone := r.live.shut()
-	for _, c := range conns {
+// beginShutdown takes no more connections and closes those there are when no handler of theirs runs, spread over time; it does not
+// wait. ctx may bound the time.
+func (r *router) beginShutdown(ctx context.Context) (conns []*conn, gone <-chan struct{}) {
+	conns, gone = r.live.shut()
+	pause := closePause
+	if deadline, ok := ctx.Deadline(); ok && len(conns) > 0 {
+		pause = min(pause, time.Until(deadline)/2/time.Duration(len(conns)))
+	}
+	go drainAll(conns, pause)
+	return conns, gone
+}
+
+// closePause is the least time between two closes of a shutdown, unless they are too many for that.
+const closePause = time.Millisecond
+
+// drainAll drains one connection in every pause.
+func drainAll(conns []*conn, pause time.Duration) {
+	begin := time.Now()
+	for i, c := range conns {
+		if late := time.Duration(i)*pause - time.Since(begin); late >= closePause {
+			time.Sleep(late)
+		}
 		c.drain()
 	}
+}
+
+// shutdown closes every connection when its running handler has returned.
+func (r *router) shutdown(ctx context.Context) error {
+	conns, gone := r.beginShutdown(ctx)
 	select {
 	case <-gone:
+		r.loop.Stop()
 		return nil
 	case <-ctx.Done():
 	}

@@ -2,6 +2,7 @@ package wsrouter_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -153,8 +154,20 @@ func (m *memory) RoundTrip(req *http.Request) (*http.Response, error) {
 		m.handler.ServeHTTP(w, req.Clone(req.Context()))
 		w.WriteHeader(http.StatusOK)
 	}()
-	status := <-w.answered
-	return &http.Response{StatusCode: status, Header: w.header.Clone(), Body: client, Request: req, ProtoMajor: 1, ProtoMinor: 1}, nil
+	if status := <-w.answered; status != 0 {
+		return &http.Response{StatusCode: status, Header: w.header.Clone(), Body: client, Request: req, ProtoMajor: 1, ProtoMinor: 1}, nil
+	}
+	var head []byte // byte by byte: what follows are frames
+	for b := make([]byte, 1); !bytes.HasSuffix(head, []byte("\r\n\r\n")); head = append(head, b[0]) {
+		if _, err := client.Read(b); err != nil {
+			return nil, err
+		}
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(head)), req)
+	if err == nil {
+		resp.Body = client
+	}
+	return resp, err
 }
 
 // writer is a ResponseWriter that can be hijacked.
@@ -162,12 +175,13 @@ type writer struct {
 	header   http.Header
 	conn     net.Conn
 	once     sync.Once
-	answered chan int
+	answered chan int // the status, 0 when conn is taken
 }
 
 func (w *writer) Header() http.Header         { return w.header }
 func (w *writer) Write(p []byte) (int, error) { w.WriteHeader(http.StatusOK); return len(p), nil }
 func (w *writer) WriteHeader(status int)      { w.once.Do(func() { w.answered <- status }) }
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.WriteHeader(0)
 	return w.conn, bufio.NewReadWriter(bufio.NewReader(w.conn), bufio.NewWriter(io.Discard)), nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 	"github.com/wsrouter-go/wsrouter/schema"
 )
 
@@ -18,6 +19,9 @@ type message struct {
 	frame    string // "" is JSON; "text" or "binary" is a frame without any
 	plain    bool   // has no discriminator because it is no object: only a dispatcher can call its handler
 	declared bool   // by some Sends
+
+	drop   bool     // when its peer reads too slowly
+	latest []string // path of the member whose value tells which queued message it replaces; nil: none
 }
 
 // literals lists the values of the discriminator that mean m.
@@ -140,8 +144,17 @@ func (m *messages) compile(t reflect.Type, name string, reject bool) (*message, 
 		env = schema.Envelope{Name: name}
 	}
 	var err error
-	msg.plan, err = schema.Compile(t, &schema.Options{RejectUnknownMembers: reject, Envelope: &env})
-	return msg, err
+	if msg.plan, err = schema.Compile(t, &schema.Options{RejectUnknownMembers: reject, Envelope: &env}); err != nil {
+		return nil, err
+	}
+	member, isLatest := strings.CutPrefix(msg.plan.Delivery(), "latest=")
+	switch msg.drop = msg.plan.Delivery() == "drop"; {
+	case isLatest && env.Payload != "":
+		msg.latest = []string{env.Payload, member}
+	case isLatest:
+		msg.latest = []string{member}
+	}
+	return msg, nil
 }
 
 // isObject reports whether values of t have members, beside which a discriminator can stand.
@@ -260,7 +273,7 @@ func (m *messages) of(t reflect.Type) (*message, error) {
 }
 
 // encode returns msg as it travels, with its message type. id is the correlation id as JSON, nil for none.
-func (r *router) encode(msg any, id []byte) (*message, []byte, error) {
+func (r *router) encode(msg any, id []byte) (*message, *wsconn.Buffer, error) {
 	if msg == nil {
 		return nil, nil, errors.New("wsrouter: the message is nil")
 	}
@@ -269,11 +282,29 @@ func (r *router) encode(msg any, id []byte) (*message, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("wsrouter: %w", err)
 	}
-	data, err := m.plan.Append(nil, msg, id)
+	b := wsconn.NewBuffer()
+	data, err := m.plan.Append(b.B, msg, id)
 	if err != nil {
+		b.Free()
 		return nil, nil, fmt.Errorf("wsrouter: encode %s: %w", m.name(), err)
 	}
-	return m, data, nil
+	b.B = data
+	return m, b, nil
+}
+
+// delivery says what may become of the message in b if its peer reads too slowly.
+func (m *message) delivery(b *wsconn.Buffer) wsconn.Delivery {
+	switch {
+	case m.drop:
+		return wsconn.Delivery{Drop: true}
+	case m.latest == nil:
+		return wsconn.Delivery{}
+	}
+	key := b.B[wsconn.HeaderRoom:]
+	for _, member := range m.latest {
+		key, _ = schema.Member(key, member)
+	}
+	return wsconn.Delivery{Latest: m.name() + "\x00" + string(key)}
 }
 
 // correlationID returns the id that a message carried as JSON: a string of at most 128 bytes or an integer. nil: none that

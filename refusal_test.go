@@ -19,8 +19,8 @@ type guarded struct {
 	Room  string   `path:"room" maxLength:"8"`
 	Level int      `query:"level" required:"false" minimum:"1"`
 	Tags  []string `query:"tag" required:"false" maxItems:"2"`
-	Token string   `query:"token" header:"X-Token" cookie:"token" subprotocol:"bearer." required:"false"`
-	Agent string   `header:"X-Agent" default:"none"`
+	Token string   `query:"token" header:"X-Token" cookie:"token" subprotocol:"bearer." required:"false" maxLength:"12"`
+	Agent string   `header:"X-Agent" default:"none" maxLength:"20"`
 }
 
 func (g *guarded) Resolve(ctx context.Context, r *http.Request) error {
@@ -74,43 +74,93 @@ var refusals = []struct {
 		r.Header.Add("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
 	}},
 	{"HTTP/1.0", "/ws/a", func(r *http.Request) { r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.0", 1, 0 }},
+	{"HTTP/2", "/ws/a", func(r *http.Request) { r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0 }},
+	{"origin that is a URL with a credential", "/ws/a", func(r *http.Request) { r.Header.Set("Origin", "https://ann:s3cret@example.test/?token=s3cret") }},
+	{"no Host", "/ws/a", func(r *http.Request) { r.Host = "" }},
+	{"two versions", "/ws/a", func(r *http.Request) { r.Header.Add("Sec-WebSocket-Version", "13") }},
+	{"key with a space", "/ws/a", func(r *http.Request) { r.Header.Set("Sec-WebSocket-Key", " dGhlIHNhbXBsZSBub25jZQ==") }},
+	{"subprotocol that is no token", "/ws/a", func(r *http.Request) { r.Header.Set("Sec-WebSocket-Protocol", "chat, bearer s3cret") }},
+	{"subprotocols without one", "/ws/a", func(r *http.Request) { r.Header.Set("Sec-WebSocket-Protocol", "") }},
+	{"extension that breaks its grammar", "/ws/a", func(r *http.Request) { r.Header.Set("Sec-WebSocket-Extensions", "permessage-deflate; =1") }},
+	{"body", "/ws/a", func(r *http.Request) { r.ContentLength = 5 }},
+	{"chunked body", "/ws/a", func(r *http.Request) { r.ContentLength, r.TransferEncoding = -1, []string{"chunked"} }},
+	{"credentials that break their rules", "/ws/a?token=s3cret+in+the+query", func(r *http.Request) {}},
+	{"header that breaks its rule", "/ws/a", func(r *http.Request) { r.Header.Set("X-Agent", "s3cret, and far too long") }},
 }
+
+// limited are routers that refuse what is not wrong.
+var limited = []struct {
+	name    string
+	options wsrouter.Options
+	prepare func(t *testing.T, r *wsrouter.Router[none])
+	change  func(r *http.Request)
+}{
+	{"another host", wsrouter.Options{Hosts: []string{"localhost", "*.example.com"}}, nil, nil},
+	{"another host, of the same origin", wsrouter.Options{Hosts: []string{"localhost"}}, nil, func(r *http.Request) { r.Header.Set("Origin", "http://example.test") }},
+	{"host that is none", wsrouter.Options{Hosts: []string{"localhost"}}, nil, func(r *http.Request) { r.Host = "localhost:a" }},
+	{"MaxConns", wsrouter.Options{MaxConns: 1}, func(t *testing.T, r *wsrouter.Router[none]) { connect(t, r, "/", nil) }, nil},
+	{"MaxConnsPerKey", wsrouter.Options{MaxConnsPerKey: 2, ConnKey: agent}, func(t *testing.T, r *wsrouter.Router[none]) {
+		connect(t, r, "/", http.Header{"User-Agent": {"s3cret"}})
+		connect(t, r, "/", http.Header{"User-Agent": {"s3cret"}})
+	}, func(r *http.Request) { r.Header.Set("User-Agent", "s3cret") }},
+	{"ConnKey panics", wsrouter.Options{MaxConnsPerKey: 1, ConnKey: func(*http.Request) string { panic("ouch") }}, nil, nil},
+	{"Shutdown", wsrouter.Options{}, func(t *testing.T, r *wsrouter.Router[none]) { _ = r.Shutdown(t.Context()) }, nil},
+}
+
+func agent(r *http.Request) string { return r.UserAgent() }
 
 // TestRefusals: every refusal says what is wrong, to the client as JSON and to the operator with the line that would allow it.
 func TestRefusals(t *testing.T) {
 	var got strings.Builder
 	for _, tt := range refusals {
-		for _, plain := range []bool{false, true} {
+		for _, kind := range []string{"upgrade", "plain GET"} {
 			rec := &recorder{}
 			r := wsrouter.New[guarded](&wsrouter.Options{Logger: rec.logger(), Origins: []string{"*.friend.test", "https://app.test"}})
 			r.OnConnect(func(context.Context, *wsrouter.Conn[guarded]) error { t.Error("connected"); return nil })
 			mux := http.NewServeMux()
 			mux.Handle("/ws/{room}", r)
-
-			req := upgradeRequest(tt.target)
-			if plain {
-				req = httptest.NewRequest("GET", "http://example.test"+tt.target, nil)
-			}
-			tt.change(req)
-			w := httptest.NewRecorder() // has no Hijack
-			mux.ServeHTTP(w, req)
-
-			kind := "upgrade"
-			if plain {
-				kind = "plain GET"
-			}
-			fmt.Fprintf(&got, "%s, %s\n\t← %d %s\n", tt.name, kind, w.Code, bytes.TrimSpace(w.Body.Bytes()))
-			for _, key := range []string{"Allow", "Upgrade", "Sec-Websocket-Version"} {
-				if v := w.Header().Get(key); v != "" {
-					fmt.Fprintf(&got, "\t← %s: %s\n", key, v)
-				}
-			}
-			for _, l := range rec.logs {
-				fmt.Fprintf(&got, "\t# %s\n", l)
-			}
+			fmt.Fprintf(&got, "%s, %s\n", tt.name, kind)
+			writeRefusal(&got, mux, rec, kind, tt.target, tt.change)
 		}
 	}
+	for _, tt := range limited {
+		for _, kind := range []string{"upgrade", "plain GET"} {
+			rec := &recorder{}
+			tt.options.Logger = rec.logger()
+			r := wsrouter.New[none](&tt.options)
+			if tt.prepare != nil {
+				tt.prepare(t, r)
+			}
+			fmt.Fprintf(&got, "%s, %s\n", tt.name, kind)
+			writeRefusal(&got, r, rec, kind, "/", tt.change)
+		}
+	}
+	if strings.Contains(got.String(), "s3cret") {
+		t.Error("a credential is repeated")
+	}
 	golden(t, "refusals.golden", got.String())
+}
+
+// writeRefusal writes down what h answers, and logs.
+func writeRefusal(got *strings.Builder, h http.Handler, rec *recorder, kind, target string, change func(*http.Request)) {
+	req := upgradeRequest(target)
+	if kind == "plain GET" {
+		req = httptest.NewRequest("GET", "http://example.test"+target, nil)
+	}
+	if change != nil {
+		change(req)
+	}
+	w := httptest.NewRecorder() // has no Hijack
+	h.ServeHTTP(w, req)
+	fmt.Fprintf(got, "\t← %d %s\n", w.Code, bytes.TrimSpace(w.Body.Bytes()))
+	for _, key := range []string{"Allow", "Connection", "Upgrade", "Sec-Websocket-Version", "Retry-After"} {
+		if v := w.Header().Get(key); v != "" {
+			fmt.Fprintf(got, "\t← %s: %s\n", key, v)
+		}
+	}
+	for _, l := range rec.logs {
+		fmt.Fprintf(got, "\t# %s\n", l)
+	}
 }
 
 // upgradeRequest is what a client sends to open a WebSocket.

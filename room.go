@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
+
+	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 )
 
 // A Room is a handle on a named set of connections; the zero value is not usable. It is a plain value: make one
@@ -80,14 +83,25 @@ func (b *broadcast) leavesOut(c *conn) bool {
 
 // rooms holds the rooms of a router that have members.
 type rooms struct {
-	mu     sync.RWMutex
+	mu     sync.RWMutex // also of every conn.joined
 	byName map[string]*room
 }
 
-// room is one set of connections. Its members are guarded by rooms.mu.
+// room is one set of connections.
 type room struct {
-	members map[*conn]struct{}
-	turn    chan struct{} // holds a token while a broadcast goes out: one order for all members
+	name string
+	turn chan struct{} // holds a token while a broadcast is queued: one order for all members
+
+	mu      sync.Mutex
+	members []*conn
+	pending int           // bytes of broadcasts that are queued and not flushed yet
+	flushed chan struct{} // closed when pending gets less; nil: nobody waits for that
+}
+
+// membership is a connection's place in a room.
+type membership struct {
+	room  *room
+	index int // of room.members
 }
 
 func (r *rooms) join(name string, c *conn) error {
@@ -98,41 +112,66 @@ func (r *rooms) join(name string, c *conn) error {
 	}
 	m := r.byName[name]
 	if m == nil {
-		m = &room{members: map[*conn]struct{}{}, turn: make(chan struct{}, 1)}
+		m = &room{name: name, turn: make(chan struct{}, 1)}
 		r.byName[name] = m
 	}
-	m.members[c] = struct{}{}
-	if c.joined == nil {
-		c.joined = map[string]struct{}{}
+	if c.membership(m) < 0 {
+		c.joined = append(c.joined, membership{m, len(m.members)})
+		m.mu.Lock()
+		m.members = append(m.members, c)
+		m.mu.Unlock()
 	}
-	c.joined[name] = struct{}{}
 	return nil
+}
+
+// membership is the index in c.joined of its place in m, or -1. The caller holds rooms.mu.
+func (c *conn) membership(m *room) int {
+	return slices.IndexFunc(c.joined, func(j membership) bool { return j.room == m })
 }
 
 func (r *rooms) leave(name string, c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.remove(name, c)
+	if m := r.byName[name]; m != nil {
+		if i := c.membership(m); i >= 0 {
+			r.remove(c, i)
+		}
+	}
 }
 
 // leaveAll ends c's memberships. Its context is done, so that it cannot join again.
 func (r *rooms) leaveAll(c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for name := range c.joined {
-		r.remove(name, c)
+	for len(c.joined) > 0 {
+		r.remove(c, len(c.joined)-1)
 	}
+	c.joined = nil
 }
 
-func (r *rooms) remove(name string, c *conn) {
-	m := r.byName[name]
-	if m == nil {
-		return
+// remove ends the membership with index i in c.joined. The caller holds mu.
+func (r *rooms) remove(c *conn, i int) {
+	left := c.joined[i]
+	c.joined[i] = c.joined[len(c.joined)-1]
+	c.joined[len(c.joined)-1] = membership{}
+	c.joined = c.joined[:len(c.joined)-1]
+
+	m := left.room
+	m.mu.Lock()
+	last := len(m.members) - 1
+	moved := m.members[last]
+	m.members[left.index] = moved
+	m.members[last] = nil
+	m.members = m.members[:last]
+	if cap(m.members) > 64 && last < cap(m.members)/4 {
+		m.members = slices.Clip(slices.Clone(m.members))
 	}
-	delete(m.members, c)
-	delete(c.joined, name)
-	if len(m.members) == 0 {
-		delete(r.byName, name)
+	m.mu.Unlock()
+	if moved != c {
+		moved.joined[moved.membership(m)].index = left.index
+	}
+	if last == 0 {
+		delete(r.byName, m.name)
 	}
 }
 
@@ -143,8 +182,9 @@ func (r *rooms) find(name string) *room {
 	return r.byName[name]
 }
 
-// take waits for the room's turn to broadcast. It returns nil if nobody is there.
-func (r *rooms) take(ctx context.Context, name string) (*room, error) {
+// take waits for the room's turn to broadcast n bytes, and until earlier ones have left if those are many. It returns nil if nobody
+// is there.
+func (r *rooms) take(ctx context.Context, name string, most int) (*room, error) {
 	for {
 		m := r.find(name)
 		if m == nil {
@@ -154,6 +194,10 @@ func (r *rooms) take(ctx context.Context, name string) (*room, error) {
 		case m.turn <- struct{}{}:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
+		}
+		if err := m.awaitFlush(ctx, most); err != nil {
+			m.giveBack()
+			return nil, err
 		}
 		if r.find(name) == m { // else it vanished meanwhile, and may have come again
 			return m, nil
@@ -165,19 +209,59 @@ func (r *rooms) take(ctx context.Context, name string) (*room, error) {
 // giveBack ends a turn.
 func (m *room) giveBack() { <-m.turn }
 
+// awaitFlush waits until less than most bytes are pending.
+func (m *room) awaitFlush(ctx context.Context, most int) error {
+	for {
+		m.mu.Lock()
+		if m.pending < most {
+			m.mu.Unlock()
+			return nil
+		}
+		if m.flushed == nil {
+			m.flushed = make(chan struct{})
+		}
+		flushed := m.flushed
+		m.mu.Unlock()
+		select {
+		case <-flushed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// flush writes n bytes to the sockets that have them queued, without waiting for it.
+func (m *room) flush(l *wsconn.Loop, sockets []*wsconn.Socket, n int) {
+	switch len(sockets) {
+	case 0:
+		return
+	case 1:
+		sockets[0].Flush()
+		return
+	}
+	m.mu.Lock()
+	m.pending += n
+	m.mu.Unlock()
+	l.FlushAll(sockets, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.pending -= n
+		if m.flushed != nil {
+			close(m.flushed)
+			m.flushed = nil
+		}
+	})
+}
+
 // members returns a snapshot.
 func (r *rooms) members(name string) []*conn {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	m := r.byName[name]
+	m := r.find(name)
 	if m == nil {
 		return nil
 	}
-	list := make([]*conn, 0, len(m.members))
-	for c := range m.members {
-		list = append(list, c)
-	}
-	return list
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.members)
 }
 
 // broadcast queues msg for the members of a room.
@@ -185,21 +269,69 @@ func (r *router) broadcast(ctx context.Context, name string, msg any, b *broadca
 	if !r.freezing.frozen.Load() {
 		return nil // nobody can have joined, and the name of the type is not settled
 	}
-	m, data, err := r.encode(msg, nil)
+	m, buf, err := r.encode(msg, nil)
 	if err != nil {
 		return err
 	}
 	if err := r.declaredOrFail(m, false); err != nil {
+		buf.Free()
 		return err
 	}
-	room, err := r.rooms.take(ctx, name)
+	room, err := r.rooms.take(ctx, name, r.opts.Outbox/2)
 	if room == nil {
+		buf.Free()
 		return err
 	}
 	defer room.giveBack()
-	for _, c := range r.rooms.members(name) {
-		if !b.leavesOut(c) {
-			_ = c.deliver(ctx, m, outgoing{data: data, binary: r.opts.Binary}) // the member's own affair
+	out := delivery{message: m, how: m.delivery(buf), frame: wsconn.NewFrame(buf, r.opts.Binary)}
+	out.queue(room, b)
+	room.flush(r.loop, out.flush, out.frame.Len())
+	return out.finish(ctx)
+}
+
+// delivery is one broadcast on its way to the members.
+type delivery struct {
+	message *message
+	how     wsconn.Delivery
+	frame   *wsconn.Frame
+
+	flush []*wsconn.Socket // that have it and are to be flushed
+	full  []*conn          // that must wait for room
+}
+
+// queue hands the frame to the members. Those that cannot take it are their own affair.
+func (d *delivery) queue(m *room, b *broadcast) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d.flush = make([]*wsconn.Socket, 0, len(m.members))
+	for _, c := range m.members {
+		if b.leavesOut(c) {
+			continue
+		}
+		if c.hook != nil {
+			c.inspectBroadcast(d.message, d.frame.Data())
+		}
+		flush, full, _ := c.socket.Queue(d.frame, d.how)
+		if flush {
+			d.flush = append(d.flush, c.socket)
+		}
+		if full {
+			d.full = append(d.full, c)
+		}
+	}
+}
+
+// finish waits for the members that have no room, under OverflowWait.
+func (d *delivery) finish(ctx context.Context) error {
+	for _, c := range d.full {
+		for full := true; full; {
+			if err := c.socket.Wait(ctx); err != nil {
+				return nil // the slowest member's own affair
+			}
+			var flush bool
+			if flush, full, _ = c.socket.Queue(d.frame, d.how); flush {
+				c.socket.Flush()
+			}
 		}
 	}
 	return nil

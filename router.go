@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"sync"
+
+	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 )
 
 // A Router is one WebSocket endpoint: an http.Handler that upgrades GET requests, decodes each into an S,
@@ -22,6 +24,8 @@ type router struct {
 	opts    Options
 	session *session
 	newConn func() *conn
+	origins []hostRule
+	hosts   []hostRule
 
 	onConnect    func(ctx context.Context, c *conn) error
 	onDisconnect func(ctx context.Context, c *conn, info CloseInfo)
@@ -35,6 +39,7 @@ type router struct {
 	table    table
 	freezing freezer
 
+	loop   *wsconn.Loop
 	rooms  rooms
 	live   live
 	warned sync.Map // reflect.Type → struct{}: undeclared types that were logged
@@ -47,10 +52,12 @@ func New[S any](o *Options) *Router[S] {
 	core.session = newSession[S]()
 	core.messages = newMessages(&core.opts)
 	core.rooms.byName = map[string]*room{}
-	core.live.conns = map[*conn]struct{}{}
+	core.loop = wsconn.NewLoop(core.opts.loop(core))
+	core.origins, core.hosts = parseRules(core.opts.Origins), parseRules(core.opts.Hosts)
+	core.live = live{most: core.opts.MaxConns, mostPerKey: core.opts.MaxConnsPerKey, conns: map[*conn]struct{}{}, keys: map[string]int{}}
 	core.newConn = func() *conn {
 		c := &Conn[S]{}
-		c.conn = &conn{router: core, owner: c, session: &c.Session, busy: true}
+		c.conn = &conn{router: core, owner: c, session: &c.Session}
 		return c.conn
 	}
 	return &Router[S]{core}
@@ -126,13 +133,15 @@ func (r *Router[S]) Params() []Param { return r.core.session.describe() }
 
 // ServeHTTP answers an upgrade request and returns after the 101; the connection lives on without it, and without the request
 // and its context. A request that is refused gets a JSON body {code, detail, issues} and is logged with what would allow it; the
-// order of the checks is method (405), origin (403), parameters (400), Resolve (as it says), upgrade (426), handshake headers (400).
-// Headers already set on w go out with the 101.
+// order of the checks is method (405), host (421), origin (403), shutdown and MaxConns (503), parameters (400), Resolve (as it says),
+// MaxConnsPerKey (429), upgrade (426), handshake headers (400). A credential is neither logged nor answered. Headers already set on w go
+// out with the 101, which is written to the connection itself: w is not told of it.
 func (r *Router[S]) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.core.accept(w, req) }
 
 // Shutdown refuses new connections with 503, lets running handlers finish, closes all connections with 1001 and returns nil when
-// every OnDisconnect has run. When ctx is done before that, it drops the connections that are left and returns ctx's error. A second
-// call waits likewise. [http.Server.Shutdown] knows nothing of WebSockets: call both.
+// every OnDisconnect has run. Closes are spread, one in a millisecond, or faster if that would take more than half of the time that ctx
+// allows, so that clients do not all come back at once. When ctx is done first, Shutdown drops the connections that are left and returns
+// ctx's error. A second call waits likewise. [http.Server.Shutdown] knows nothing of WebSockets: call both, and [Router.Register] so that both begin at once.
 func (r *Router[S]) Shutdown(ctx context.Context) error { return r.core.shutdown(ctx) }
 
 // A Resolver is a session that does more than its tags say. Resolve runs on *S after the tags are decoded and before the

@@ -12,33 +12,14 @@ import (
 	"github.com/wsrouter-go/wsrouter/schema"
 )
 
-// serve runs a connection from its 101 to its end.
-func (c *conn) serve() {
-	if c.router.onConnect != nil {
-		go c.connect()
-	} else {
-		close(c.connected)
-		c.leave()
+// Open runs OnConnect: it implements wsconn.Handler, as what follows does.
+func (c *conn) Open() {
+	if c.router.onConnect == nil {
+		return
 	}
-	c.socket.Serve(c)
-	<-c.finished
-	c.router.live.remove(c)
-}
-
-// connect runs OnConnect. Messages wait for it.
-func (c *conn) connect() {
-	defer close(c.connected)
-	defer c.leave()
 	defer c.recoverPanic()
 	c.phase = "OnConnect"
-	returned := false
-	defer func() {
-		if !returned { // it panicked, or called runtime.Goexit, as a test does that fails in it
-			c.close(1011, "internal error")
-		}
-	}()
 	err := c.router.onConnect(c.ctx, c)
-	returned = true
 	var failure *Error
 	switch {
 	case err == nil:
@@ -46,24 +27,20 @@ func (c *conn) connect() {
 	case errors.As(err, &failure) && failure != nil:
 		c.answer(failure, nil)
 		c.close(1008, shorten(failure.Code))
-	case over(c.ctx, err) && c.isOver():
+	case over(c.ctx, err) && c.socket.Over():
 	default: // also ErrClosed of another connection: this one has not been let in
 		c.logger().Error("wsrouter: OnConnect failed", "err", err)
 		c.close(1011, "internal error")
 	}
 }
 
-// Message handles one message: it implements wsconn.Handler.
+// Message handles one message.
 func (c *conn) Message(data []byte, binary bool) {
-	<-c.connected
-	if !c.enter() {
-		return
-	}
-	defer c.leave()
 	defer c.recoverPanic()
 	c.phase = "routing"
 	f := Frame{Data: data, Binary: binary}
 	c.settle(f, c.take(f))
+	c.handling.Store(nil)
 }
 
 // take leads a frame to whoever is to handle it.
@@ -214,6 +191,22 @@ func (r *router) callWith(ctx context.Context, c *conn, v any) error {
 	return c.call(ctx, found, p.Interface(), Frame{Binary: r.opts.Binary})
 }
 
+// Limited answers a message that came too soon.
+func (c *conn) Limited(data []byte, binary bool) {
+	defer c.recoverPanic()
+	c.phase = "limiting"
+	o := &c.router.opts
+	if o.RateClose {
+		c.close(1008, "too many messages")
+		return
+	}
+	var id []byte
+	if binary == o.Binary {
+		id = c.router.correlationID(data)
+	}
+	c.answer(&Error{Code: codeRateLimited, Detail: "too many messages, this one was not handled: send more slowly"}, id)
+}
+
 // settle does what the outcome of a handler, middleware, dispatcher or fallback asks for.
 func (c *conn) settle(f Frame, err error) {
 	var (
@@ -272,68 +265,29 @@ func (c *conn) recoverPanic() {
 		return
 	}
 	c.logger().Error("wsrouter: panic", "in", c.phase, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	c.handling.Store(nil)
 	c.close(1011, "internal error")
 }
 
-// Ended takes note of the end, as soon as it is seen: it implements wsconn.Handler.
+// Ended takes note of the end, as soon as it is seen.
 func (c *conn) Ended(end wsconn.End) {
-	c.mu.Lock()
-	c.closing = true
-	c.mu.Unlock()
-
-	c.unbase()
-	c.cancel(ErrClosed)
-	c.outbox.end()
-	c.router.rooms.leaveAll(c)
-
-	c.mu.Lock() // only now: a handler that returns meanwhile would run OnDisconnect before c has left its rooms
-	c.ended = true
 	c.info = CloseInfo(end)
-	idle := !c.busy
-	c.mu.Unlock()
-	if idle {
-		go c.finish()
+	if end.Code == 1013 && !end.Remote {
+		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
 	}
-}
-
-// enter marks the connection busy with a hook or handler, unless it takes no more messages.
-func (c *conn) enter() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ended || c.closing || c.draining {
-		return false
+	if c.unbase != nil {
+		c.unbase()
 	}
-	c.busy = true
-	return true
+	c.router.live.release(c)
+	c.cancel(ErrClosed)
+	c.router.rooms.leaveAll(c)
 }
 
-// isOver reports whether the connection has ended or is closing.
-func (c *conn) isOver() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.ended || c.closing
-}
-
-// leave is the end of a hook or handler, and of the connection if that waited for it.
-func (c *conn) leave() {
-	c.handling.Store(nil)
-	c.mu.Lock()
-	c.busy = false
-	ended, draining := c.ended, c.draining
-	c.mu.Unlock()
-	switch {
-	case ended:
-		c.finish()
-	case draining:
-		c.close(1001, goingAway)
-	}
-}
-
-// finish runs OnDisconnect. It is called once, when the connection has ended and nothing of it runs any more.
-func (c *conn) finish() {
-	defer close(c.finished)
+// Finish runs OnDisconnect.
+func (c *conn) Finish() {
 	defer c.recoverPanic()
 	c.phase = "OnDisconnect"
+	c.handling.Store(nil)
 	c.logger().Debug("wsrouter: connection closed", "code", c.info.Code, "reason", c.info.Reason, "by_peer", c.info.Remote, "err", c.info.Err)
 	if c.router.onDisconnect == nil {
 		return
@@ -341,4 +295,12 @@ func (c *conn) finish() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), farewell)
 	defer cancel()
 	c.router.onDisconnect(ctx, c, c.info)
+}
+
+// Released forgets the connection: nothing of it runs any more.
+func (c *conn) Released() { c.router.live.remove(c) }
+
+// Dropped logs that an episode of drops has begun.
+func (c *conn) Dropped(before uint64) {
+	c.logger().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", c.router.opts.Outbox, "dropped_before", before)
 }

@@ -14,6 +14,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 
 	"github.com/wsrouter-go/wsrouter/internal/comment"
+	"github.com/wsrouter-go/wsrouter/internal/credential"
 	"github.com/wsrouter-go/wsrouter/internal/spell"
 	"github.com/wsrouter-go/wsrouter/schema"
 )
@@ -40,6 +41,11 @@ type param struct {
 
 // source is one place of the request where a value may stand.
 type source struct{ in, name string }
+
+// isSecret reports whether what stands there is not to be repeated: it is a credential by its name, or where credentials usually stand.
+func (s source) isSecret() bool {
+	return s.in == "header" || s.in == "cookie" || s.in == "subprotocol" || credential.IsName(s.name)
+}
 
 // sourceTags in the order in which a field with several looks for its value.
 var sourceTags = []string{"path", "query", "header", "cookie", "subprotocol"}
@@ -297,6 +303,9 @@ func (s *session) decode(v reflect.Value, r *http.Request) []schema.Issue {
 		found := p.field.Plan.Decode(paramJSON(p.typ, values), v.FieldByIndex(p.index).Addr().Interface())
 		for _, issue := range found {
 			issue.Path = path + issue.Path
+			if src.isSecret() {
+				issue.Input = nil
+			}
 			issues = append(issues, issue)
 		}
 	}
@@ -398,7 +407,7 @@ func (a *reader) values(src source) []string {
 		}
 		return values
 	case "subprotocol":
-		for _, offered := range offeredSubprotocols(a.request) {
+		for offered := range offeredSubprotocols(a.request) {
 			if v, ok := strings.CutPrefix(offered, src.name); ok {
 				return []string{v}
 			}

@@ -63,11 +63,14 @@ func input(value []byte) json.RawMessage {
 }
 
 // quoteShort quotes what a peer wrote, cut to what fits a line.
-func quoteShort(s string) string {
-	if len(s) > 64 {
-		s = strings.ToValidUTF8(s[:64], "") + "…"
+func quoteShort(s string) string { return strconv.Quote(cut(s, 64)) }
+
+// cut returns at most n bytes of s, and says so if there were more.
+func cut(s string, n int) string {
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n], "") + "…"
 	}
-	return strconv.Quote(s)
+	return s
 }
 
 // pointerEscape escapes one token of a JSON Pointer (RFC 6901, section 3).
@@ -80,15 +83,4 @@ func article(word string) string {
 		return "an " + word
 	}
 	return "a " + word
-}
-
-// isToken reports whether s is a token of RFC 9110, section 5.6.2.
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
 }

@@ -1,32 +1,18 @@
 package apidoc
 
 import (
-	"regexp"
-	"slices"
 	"strings"
-)
 
-// Names of parameters that are credentials, in small letters without hyphens and underscores, X- and __Host-.
-// "key" and "code" are not among them: both are something else more often than not.
-var (
-	credentialNames = []string{
-		"token", "accesstoken", "authtoken", "apitoken", "idtoken", "sessiontoken", "bearertoken", "bearer", "jwt",
-		"apikey", "accesskey", "auth", "authorization", "ticket",
-	}
-	sessionCookies = []string{"session", "sessionid", "sid"} // elsewhere a session may be what the API is about
+	"github.com/wsrouter-go/wsrouter/internal/credential"
 )
-
-var credentialPrefix = regexp.MustCompile(`^(x-|__host-|__secure-)`)
 
 // isCredential reports whether p says by its name and place that it is one. A part of a path never is.
 func isCredential(p *parameter) bool {
-	name := credentialPrefix.ReplaceAllString(strings.ToLower(p.Name), "")
-	name = strings.NewReplacer("-", "", "_", "", ".", "").Replace(name)
 	switch p.In {
 	case "query", "header", "subprotocol":
-		return slices.Contains(credentialNames, name)
+		return credential.IsName(p.Name)
 	case "cookie":
-		return slices.Contains(credentialNames, name) || slices.Contains(sessionCookies, name)
+		return credential.IsCookie(p.Name)
 	}
 	return false
 }

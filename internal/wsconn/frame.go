@@ -500,3 +500,11 @@ func appendHeader(dst []byte, first byte, n int) []byte {
 		return binary.BigEndian.AppendUint64(append(dst, first, 127), uint64(n))
 	}
 }
+
+// kept is how many bytes of an unfinished message there are.
+func (p *parser) kept() int {
+	if p.part == nil || p.part.data == nil {
+		return 0
+	}
+	return len(p.part.data.B)
+}

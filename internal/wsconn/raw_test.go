@@ -2,7 +2,6 @@ package wsconn_test
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
@@ -123,13 +122,14 @@ func describe(op byte, p string) string {
 // overTCP serves sockets by net/http and returns what dials it by hand.
 func overTCP(t *testing.T, c wsconn.Config, message func(*server, []byte, bool)) func() (*server, *net.TCPConn) {
 	servers := make(chan *server, 1)
+	loop := wsconn.NewLoop(c)
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sock, err := wsconn.Upgrade(w, r, c)
+		conn, early, err := wsconn.Hijack(w, r, wsconn.Handshake{})
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		servers <- start(sock, message)
+		servers <- start(loop, conn, early, message)
 	}))
 	t.Cleanup(ts.Close)
 	return func() (*server, *net.TCPConn) {
@@ -141,14 +141,7 @@ func overTCP(t *testing.T, c wsconn.Config, message func(*server, []byte, bool))
 		if err := upgradeRequest().Write(conn); err != nil {
 			t.Fatal(err)
 		}
-		// The 101 is read byte by byte: what follows belongs to the test.
-		var got []byte
-		for b := make([]byte, 1); !bytes.HasSuffix(got, []byte("\r\n\r\n")); got = append(got, b[0]) {
-			if _, err := conn.Read(b); err != nil {
-				t.Fatalf("%v after %q", err, got)
-			}
-		}
-		if !bytes.HasPrefix(got, []byte("HTTP/1.1 101 ")) {
+		if got := readHead(conn); !strings.HasPrefix(got, "HTTP/1.1 101 ") {
 			t.Fatalf("answer %q", got)
 		}
 		return <-servers, conn.(*net.TCPConn)

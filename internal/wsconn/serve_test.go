@@ -466,12 +466,11 @@ func TestEndBeforeServe(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ours, theirs := net.Pipe()
 				defer theirs.Close()
-				sock, err := wsconn.Upgrade(&pipe{header: map[string][]string{}, conn: ours}, upgradeRequest(), config())
-				if err != nil {
-					t.Fatal(err)
-				}
-				end(sock)
-				e := start(sock, nil).end(t)
+				go frames(theirs)
+				s := newServer(wsconn.NewLoop(config()), ours, nil, nil)
+				end(s.Socket)
+				s.Start()
+				e := s.end(t)
 				if e.Reason != "early" && (e.Err == nil || e.Err.Error() != "early") {
 					t.Errorf("end %+v", e)
 				}

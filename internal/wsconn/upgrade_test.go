@@ -52,14 +52,12 @@ func TestUpgradeThroughMiddleware(t *testing.T) {
 			servers := make(chan *server, 1)
 			ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("X-Request-Id", "7")
-				c := config()
-				c.Subprotocol = "chat.v2"
-				sock, err := wsconn.Upgrade(wrap(w), r, c)
+				conn, early, err := wsconn.Hijack(wrap(w), r, wsconn.Handshake{Subprotocol: "chat.v2"})
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				servers <- start(sock, echo)
+				servers <- start(wsconn.NewLoop(config()), conn, early, echo)
 			}))
 			defer ts.Close()
 			c, resp, err := websocket.Dial(t.Context(), ts.URL, &websocket.DialOptions{Subprotocols: []string{"chat.v1", "chat.v2"}})
@@ -87,36 +85,6 @@ func TestUpgradeThroughMiddleware(t *testing.T) {
 	}
 }
 
-func TestUpgradeRefused(t *testing.T) {
-	broken := upgradeRequest()
-	broken.Header.Del("Sec-WebSocket-Key")
-	for name, tt := range map[string]struct {
-		w    func(http.ResponseWriter) http.ResponseWriter
-		r    *http.Request
-		want string
-	}{
-		"no hijacker":   {func(w http.ResponseWriter) http.ResponseWriter { return w }, upgradeRequest(), "*httptest.ResponseRecorder"},
-		"hidden":        {func(w http.ResponseWriter) http.ResponseWriter { return wrapper{opaque{w}} }, upgradeRequest(), "wsconn_test.opaque"},
-		"not checked":   {func(w http.ResponseWriter) http.ResponseWriter { return &ginWriter{ResponseWriter: w} }, broken, "Sec-WebSocket-Key"},
-		"hijack failed": {func(w http.ResponseWriter) http.ResponseWriter { return failing{w} }, upgradeRequest(), "taken already"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			rec := httptest.NewRecorder()
-			rec.Header().Set("X-Request-Id", "7")
-			s, err := wsconn.Upgrade(tt.w(rec), tt.r, config())
-			if s != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("socket %v, error %v, want %q", s, err, tt.want)
-			}
-			if name == "hijack failed" {
-				return // the 101 was on its way
-			}
-			if rec.Body.Len() > 0 || len(rec.Header()) != 1 {
-				t.Errorf("wrote %v %q", rec.Header(), rec.Body)
-			}
-		})
-	}
-}
-
 type failing struct{ http.ResponseWriter }
 
 func (failing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -127,12 +95,12 @@ func (failing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func TestFramesBehindTheHandshake(t *testing.T) {
 	servers := make(chan *server, 1)
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sock, err := wsconn.Upgrade(w, r, config())
+		conn, early, err := wsconn.Hijack(w, r, wsconn.Handshake{})
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		servers <- start(sock, echo)
+		servers <- start(wsconn.NewLoop(config()), conn, early, echo)
 	}))
 	defer ts.Close()
 	conn, err := net.Dial("tcp", ts.Listener.Addr().String())
@@ -224,12 +192,12 @@ func TestPeerWaitsForTheEnd(t *testing.T) {
 func TestTLS(t *testing.T) {
 	servers := make(chan *server, 1)
 	ts := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sock, err := wsconn.Upgrade(w, r, config())
+		conn, early, err := wsconn.Hijack(w, r, wsconn.Handshake{})
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		servers <- start(sock, echo)
+		servers <- start(wsconn.NewLoop(config()), conn, early, echo)
 	}))
 	defer ts.Close()
 	dial := func() (*websocket.Conn, *server) {
@@ -263,23 +231,6 @@ func TestTLS(t *testing.T) {
 		t.Errorf("client saw %v", err)
 	}
 	s.end(t)
-}
-
-// Only the caller agrees on a subprotocol.
-func TestNoSubprotocol(t *testing.T) {
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	w := &pipe{header: http.Header{"Sec-Websocket-Protocol": {"chat"}, "Set-Cookie": {"a=b"}}, conn: ours}
-	r := upgradeRequest()
-	r.Header.Set("Sec-WebSocket-Protocol", "chat")
-	s, err := wsconn.Upgrade(w, r, config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Abort(nil)
-	if got := w.header; got.Get("Sec-WebSocket-Protocol") != "" || got.Get("Set-Cookie") != "a=b" {
-		t.Errorf("header %v", got)
-	}
 }
 
 // Everything at once, for the race detector.

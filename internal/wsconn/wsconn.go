@@ -1,39 +1,65 @@
-// Package wsconn is the socket under a connection: it hands whole messages to a [Handler] and takes encoded ones.
-//
-// The handshake and the reading of frames are github.com/coder/websocket's. What is written, and when the connection
-// is over, is decided here: that library writes its answers from inside a read and under timeouts of its own, so a
-// peer that takes nothing would stop us from seeing its end.
 package wsconn
 
 import (
 	"errors"
 	"fmt"
-	"net"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
-// Config of a socket. The caller has filled every field.
+// Config of a [Loop]. The caller has filled every field but those that say what zero means.
 type Config struct {
-	MaxMessage   int           // bytes; more is closed with 1009. Negative: no limit
-	ReadAhead    int           // bytes of messages read beyond the one that Handler.Message is busy with
-	PingInterval time.Duration // Negative: never
-	PongTimeout  time.Duration // for any sign of life behind a ping; no ping is sent meanwhile
-	WriteTimeout time.Duration // of one message
-	CloseTimeout time.Duration // how long a close frame of ours waits for the peer's
-	Subprotocol  string        // answered to the client. "": none
+	MaxMessage int // bytes; more is closed with 1009. Negative: no limit
+	MaxFrames  int // of one message; more is closed with 1008. Negative: no limit
+	ReadAhead  int // bytes of messages read beyond the one that Handler.Message is busy with
+
+	PingInterval   time.Duration // of silence. Negative: never
+	PongTimeout    time.Duration // for any sign of life behind a ping; no ping is sent meanwhile
+	WriteTimeout   time.Duration // without progress
+	MessageTimeout time.Duration // from the first byte of a message to its last. Negative: none
+	CloseTimeout   time.Duration // how long a close frame of ours waits for the peer's
+
+	Outbox      int // bytes that wait for one peer
+	Overflow    Overflow
+	MaxBuffered int64 // bytes that wait for all peers. Zero: no limit
+
+	Rate        Rate
+	MaxHandlers int  // that run at the same time. Zero: no limit
+	Idle        bool // sockets wait without a goroutine, where that is possible
+
+	// Fault is told of a panic that is a mistake of this package or of a Handler, which must not let one through.
+	Fault func(p any, stack []byte)
 }
 
-// A Handler takes what a socket receives.
+// Overflow says what happens when an outbox is full.
+type Overflow uint8
+
+const (
+	OverflowClose      Overflow = iota // with 1013
+	OverflowDropOldest                 // of what is queued
+	OverflowDropNewest                 // the message itself
+	OverflowWait                       // until there is room
+)
+
+// A Handler is what a socket's peer talks to. Its methods must not panic.
+//
+// Open, Message, Limited and Finish run one at a time and in order. They may block: meanwhile pings are answered and the
+// end is seen. Ended and Dropped may be called while they run and must not block.
 type Handler interface {
-	// Message is called for one message at a time, in order. It may block: the socket meanwhile answers pings and
-	// sees the end. data is valid until it returns.
+	// Open is called first.
+	Open()
+	// Message is called for each message. data is valid until it returns.
 	Message(data []byte, binary bool)
-	// Ended is called once, as soon as the end is seen or ours has begun, maybe while Message runs.
+	// Limited is called in place of Message for a message beyond Config.Rate.
+	Limited(data []byte, binary bool)
+	// Ended is called once, as soon as the end is seen or ours has begun.
 	Ended(End)
+	// Finish is called once, after Ended, when nothing else runs or will run.
+	Finish()
+	// Released is called last: Finish has returned and the connection is closed.
+	Released()
+	// Dropped is called when the first message of an episode is dropped, with how many were before it. An episode lasts
+	// until the outbox is empty.
+	Dropped(before uint64)
 }
 
 // End says how a connection ended.
@@ -44,150 +70,26 @@ type End struct {
 	Err    error // cause, if it was no clean close
 }
 
-// A Socket is one upgraded connection. Close and Abort are safe from any goroutine, Write beside them.
-type Socket struct {
-	cfg  Config
-	conn net.Conn
-	src  *source         // conn as ws reads it
-	ws   *websocket.Conn // reads only
-
-	over  chan struct{} // closed when the end is known
-	told  chan struct{} // closed when Ended has returned
-	said  chan struct{} // closed when our close frame has left, or there is none
-	gone  chan struct{} // closed when conn is
-	leave sync.Once     // guards gone
-	tasks sync.WaitGroup
-
-	mu      sync.Mutex
-	h       Handler // nil until Serve
-	end     *End
-	changed sync.Cond // of what follows
-	queue   []message // received, not begun
-	queued  int       // what they count for
-	busy    bool      // a worker runs
-	stalled bool      // the reader waits for the worker
-
-	beat     heartbeat
-	received atomic.Bool // something, since the last ping
-
-	writing chan struct{} // holds one token: a channel, not a mutex, because it is held while the network blocks
-	control controlFrames
-	header  [maxHeader]byte              // under writing
-	scratch [maxControl + minHeader]byte // under writing
-}
-
-// Serve reads until the end. When it returns, h.Ended has been called and h will not be called again; messages that
-// h was not given until the end are discarded.
-func (s *Socket) Serve(h Handler) {
-	s.attach(h)
-	s.startHeartbeat()
-	s.read()
-	select { // a close frame of ours may still be on its way, though the peer has nothing more to say
-	case <-s.said:
-	case <-s.gone:
-	}
-	s.drop()
-
-	s.mu.Lock()
-	s.beat.stop()
-	for s.busy {
-		s.changed.Wait()
-	}
-	s.mu.Unlock()
-	<-s.told
-	s.tasks.Wait()
-	_ = s.ws.CloseNow() // frees what the library holds; conn is ours and closed
-}
-
-// Close sends a close frame and waits for the peer's at most Config.CloseTimeout; then the connection is gone.
-// Handler.Ended is called before the wait. Only the first Close or Abort counts.
-func (s *Socket) Close(code int, reason string) {
-	s.shut(End{Code: code, Reason: reason})
-}
-
-// Abort drops the connection without a close frame; End.Err is cause.
-func (s *Socket) Abort(cause error) {
-	s.finish(End{Code: statusAbnormal, Err: cause})
-	s.drop()
-}
-
-// attach makes h the one to be told, at once if the end has come before.
-func (s *Socket) attach(h Handler) {
-	s.mu.Lock()
-	s.h = h
-	end := s.end
-	s.mu.Unlock()
-	if end != nil {
-		h.Ended(*end)
-		close(s.told)
-	}
-}
-
-// finish records the end and tells the handler. It reports whether this was the first.
-func (s *Socket) finish(e End) bool {
-	s.mu.Lock()
-	if s.end != nil {
-		s.mu.Unlock()
-		return false
-	}
-	s.end = &e
-	close(s.over)
-	s.queue, s.queued = nil, 0
-	s.beat.stop()
-	s.changed.Broadcast()
-	h := s.h
-	s.mu.Unlock()
-	if h != nil {
-		h.Ended(e)
-		close(s.told)
-	}
-	return true
-}
-
-// shut is an end that begins here: the handler is told, the peer too, and it has CloseTimeout to answer.
-func (s *Socket) shut(e End) {
-	if !s.finish(e) {
-		return
-	}
-	late := time.AfterFunc(s.cfg.CloseTimeout, s.drop)
-	defer late.Stop()
-	s.writeClose(e.Code, e.Reason)
-	close(s.said)
-	if half, ok := s.conn.(interface{ CloseWrite() error }); ok && e.Code == statusProtocol && e.Err != nil {
-		// Its close frame will not be told from the rest of what it sends; it shall know that it can go.
-		_ = half.CloseWrite()
-	}
-	<-s.gone
-}
-
-// drop closes the connection under everything that blocks on it.
-func (s *Socket) drop() {
-	s.leave.Do(func() {
-		close(s.gone)
-		_ = s.conn.Close()
-	})
-}
-
-// isOver reports whether the end is known.
-func (s *Socket) isOver() bool {
-	select {
-	case <-s.over:
-		return true
-	default:
-		return false
-	}
-}
-
-const (
-	statusProtocol = int(websocket.StatusProtocolError)
-	statusNone     = int(websocket.StatusNoStatusRcvd)
-	statusAbnormal = int(websocket.StatusAbnormalClosure)
-	statusNotUTF8  = int(websocket.StatusInvalidFramePayloadData)
-	statusPolicy   = int(websocket.StatusPolicyViolation)
-	statusTooBig   = int(websocket.StatusMessageTooBig)
+// Errors of Send and Queue.
+var (
+	ErrClosed  = errors.New("wsconn: closed")
+	ErrDropped = errors.New("wsconn: dropped, the outbox is full")
 )
 
-var errGoexit = errors.New("the handler of a message ended its goroutine")
+const (
+	statusNormal   = 1000
+	statusProtocol = 1002
+	statusNone     = 1005
+	statusAbnormal = 1006
+	statusNotUTF8  = 1007
+	statusPolicy   = 1008
+	statusTooBig   = 1009
+	statusInternal = 1011
+	statusTryLater = 1013
+	statusExpired  = 4401
+)
+
+var errInterrupted = errors.New("a handler did not return")
 
 func lost(doing string, err error) error {
 	return fmt.Errorf("connection lost while %s: %w", doing, err)

@@ -2,10 +2,14 @@ package wsconn_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,12 +23,16 @@ import (
 // config is what the router's defaults give.
 func config() wsconn.Config {
 	return wsconn.Config{
-		MaxMessage:   64 << 10,
-		ReadAhead:    64 << 10,
-		PingInterval: 25 * time.Second,
-		PongTimeout:  10 * time.Second,
-		WriteTimeout: 10 * time.Second,
-		CloseTimeout: 5 * time.Second,
+		MaxMessage:     64 << 10,
+		MaxFrames:      4096,
+		ReadAhead:      64 << 10,
+		PingInterval:   25 * time.Second,
+		PongTimeout:    10 * time.Second,
+		WriteTimeout:   10 * time.Second,
+		MessageTimeout: 30 * time.Second,
+		CloseTimeout:   5 * time.Second,
+		Outbox:         256 << 10,
+		Fault:          func(p any, stack []byte) { panic(fmt.Sprintf("%v\n%s", p, stack)) },
 	}
 }
 
@@ -39,7 +47,21 @@ type server struct {
 	ends []wsconn.End
 
 	ended  chan struct{} // by the first Ended
-	served chan struct{} // by the return of Serve
+	served chan struct{} // by Released
+}
+
+func (s *server) Open()                {}
+func (s *server) Limited([]byte, bool) {}
+func (s *server) Finish()              {}
+func (s *server) Released()            { close(s.served) }
+func (s *server) Dropped(uint64)       {}
+
+// Write sends one message.
+func (s *server) Write(data []byte, binary bool) error {
+	b := wsconn.NewBuffer()
+	defer b.Free()
+	b.B = append(b.B, data...)
+	return s.Send(context.Background(), b, binary, wsconn.Delivery{})
 }
 
 func (s *server) Message(data []byte, binary bool) {
@@ -84,12 +106,11 @@ func (s *server) end(t *testing.T) wsconn.End {
 type pipe struct {
 	header http.Header
 	conn   net.Conn
-	status int
 }
 
 func (p *pipe) Header() http.Header         { return p.header }
 func (p *pipe) Write(b []byte) (int, error) { return len(b), nil }
-func (p *pipe) WriteHeader(code int)        { p.status = code }
+func (p *pipe) WriteHeader(int)             {}
 func (p *pipe) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return p.conn, bufio.NewReadWriter(bufio.NewReader(p.conn), bufio.NewWriter(p.conn)), nil
 }
@@ -104,29 +125,48 @@ func upgradeRequest() *http.Request {
 	return r
 }
 
+// readHead reads an answer up to its empty line, byte by byte: what follows belongs to the test.
+func readHead(r io.Reader) string {
+	var got []byte
+	for b := make([]byte, 1); !bytes.HasSuffix(got, []byte("\r\n\r\n")); got = append(got, b[0]) {
+		if _, err := r.Read(b); err != nil {
+			return string(got) + err.Error()
+		}
+	}
+	return string(got)
+}
+
 // serve upgrades one end of an in-memory connection and returns the other, after its 101.
 func serve(t *testing.T, c wsconn.Config, message func(*server, []byte, bool)) (*server, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	w := &pipe{header: http.Header{}, conn: ours}
-	sock, err := wsconn.Upgrade(w, upgradeRequest(), c)
+	answered := make(chan string)
+	go func() { answered <- readHead(theirs) }()
+	conn, early, err := wsconn.Hijack(&pipe{header: http.Header{}, conn: ours}, upgradeRequest(), wsconn.Handshake{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.status != http.StatusSwitchingProtocols {
-		t.Fatalf("status %d", w.status)
+	if got := <-answered; !strings.HasPrefix(got, "HTTP/1.1 101 ") {
+		t.Fatalf("answer %q", got)
 	}
-	s := start(sock, message)
+	s := start(wsconn.NewLoop(c), conn, early, message)
 	t.Cleanup(func() { theirs.Close(); <-s.served })
 	return s, theirs
 }
 
-func start(sock *wsconn.Socket, message func(*server, []byte, bool)) *server {
-	s := &server{Socket: sock, ended: make(chan struct{}), served: make(chan struct{})}
+// start serves a connection that is upgraded.
+func start(l *wsconn.Loop, conn net.Conn, early []byte, message func(*server, []byte, bool)) *server {
+	s := newServer(l, conn, early, message)
+	s.Start()
+	return s
+}
+
+func newServer(l *wsconn.Loop, conn net.Conn, early []byte, message func(*server, []byte, bool)) *server {
+	s := &server{ended: make(chan struct{}), served: make(chan struct{})}
 	if message != nil {
 		s.message = func(data []byte, binary bool) { message(s, data, binary) }
 	}
-	go func() { defer close(s.served); s.Serve(s) }()
+	s.Socket = l.New(conn, early, s)
 	return s
 }
 

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package wsconn
+
+// A poller lets sockets wait without a goroutine, which is done on Linux only.
+type poller struct{}
+
+func (*poller) adopt(*Socket) bool { return false }
+
+func (*poller) stop() {}

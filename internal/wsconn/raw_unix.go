@@ -1,0 +1,136 @@
+//go:build unix
+
+package wsconn
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// newConn returns the transport for conn. Only the types that are a descriptor and nothing else are read past: what wraps one may
+// count or encrypt.
+func newConn(s *Socket, conn net.Conn) transport {
+	switch t := conn.(type) {
+	case *net.TCPConn:
+		return newRaw(s, t, t)
+	case *net.UnixConn:
+		return newRaw(s, t, t)
+	}
+	return &stream{Conn: conn}
+}
+
+// A raw is a transport on a descriptor that Go's poller waits for. A socket that waits holds no buffer, and a write takes what the
+// network takes at once.
+type raw struct {
+	net.Conn
+	rc   syscall.RawConn
+	s    *Socket
+	want int // of the read
+	got  int
+	rerr error
+	try  func(fd uintptr) bool // readOnce, bound once
+
+	p    []byte // of the write
+	sent int
+	werr error
+	put  func(fd uintptr) bool // writeOnce
+}
+
+func newRaw(s *Socket, conn net.Conn, sc syscall.Conn) transport {
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return &stream{Conn: conn}
+	}
+	c := &raw{Conn: conn, rc: rc, s: s}
+	c.try, c.put = c.readOnce, c.writeOnce
+	return c
+}
+
+func (c *raw) fill(s *Socket, n int) (int, error) {
+	c.want = n
+	if err := c.rc.Read(c.try); err != nil {
+		return 0, err
+	}
+	return c.got, c.rerr
+}
+
+// readOnce reports false if nothing is there, and holds no buffer while it is not called again.
+func (c *raw) readOnce(fd uintptr) bool {
+	c.s.in = getBuffer(c.want)
+	c.got, c.rerr = readFD(int(fd), c.s.in.B[:c.want])
+	c.s.in.B = c.s.in.B[:c.got]
+	if c.got == 0 {
+		c.s.freeInput()
+	}
+	return c.rerr != errParked
+}
+
+func (c *raw) yield() bool { return false }
+
+func (c *raw) direct() bool { return true }
+
+func (c *raw) write(p []byte) (int, error) {
+	c.p = p
+	err := c.rc.Write(c.put)
+	c.p = nil
+	if err != nil {
+		return 0, err
+	}
+	return c.sent, c.werr
+}
+
+func (c *raw) writeOnce(fd uintptr) bool {
+	c.sent, c.werr = writeFD(int(fd), c.p)
+	return true
+}
+
+func (c *raw) writeAll(p []byte) (int, error) { return c.Write(p) }
+
+func (c *raw) awaitWritable(s *Socket) { go s.pump() }
+
+func (c *raw) halves() bool { return true }
+
+func (c *raw) closeWrite() bool {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	return ok && half.CloseWrite() == nil
+}
+
+func (c *raw) shut(*Socket) { _ = c.Close() }
+
+func (c *raw) close(*Socket) {}
+
+// readFD reads what is there. errParked: nothing.
+func readFD(fd int, p []byte) (int, error) {
+	for {
+		n, err := syscall.Read(fd, p)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return 0, errParked
+		case err != nil:
+			return 0, os.NewSyscallError("read", err)
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
+// writeFD writes what the network takes now.
+func writeFD(fd int, p []byte) (int, error) {
+	for {
+		n, err := syscall.Write(fd, p)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return 0, nil
+		case err != nil:
+			return max(n, 0), os.NewSyscallError("write", err)
+		default:
+			return n, nil
+		}
+	}
+}

@@ -1,0 +1,373 @@
+package wsconn
+
+import "time"
+
+const (
+	readSize = 8 << 10
+
+	// What one turn of a socket may handle before others have theirs, in idle mode.
+	maxTurnFrames = 64
+	maxTurnBytes  = 256 << 10
+
+	// maxDiscarded is how much is read after our close frame to find the peer's.
+	maxDiscarded = 256 << 10
+
+	// corkTime is how long a reply may be held back because more requests are there to be handled.
+	corkTime = 100 * time.Microsecond
+)
+
+// read reads and handles what comes. It returns when there is nothing to read and the loop's poller waits for more, when
+// somebody else has the reading role, or when the connection is gone. The caller holds the role and has it no longer afterwards.
+func (s *Socket) read() {
+	if !s.opened {
+		s.opened = true
+		if !s.open() {
+			return
+		}
+	}
+	for frames, bytes := 0, 0; ; {
+		for s.in != nil && s.r < len(s.in.B) {
+			before := s.r
+			if !s.step() {
+				return
+			}
+			frames, bytes = frames+1, bytes+s.r-before
+			if (frames >= maxTurnFrames || bytes >= maxTurnBytes) && s.conn.yield() {
+				return
+			}
+		}
+		s.uncork()
+		s.freeInput()
+		s.noteUnfinished()
+		s.shard.idle(s)
+		room := s.room()
+		if room == 0 {
+			return
+		}
+		n, err := s.conn.fill(s, room)
+		if err == errParked {
+			return
+		}
+		if n > 0 {
+			s.life.Store(int64(s.loop.now()))
+			if s.has(flagClosing) {
+				s.discarded += n
+			}
+		}
+		switch {
+		case err != nil:
+			s.readFailed(err)
+		case s.discarded > maxDiscarded:
+			s.drop()
+		}
+		if s.has(flagGone) {
+			s.leave()
+			return
+		}
+		if err != nil { // our close frame has not left yet
+			s.awaitDrop()
+			return
+		}
+	}
+}
+
+// room is how much may be read: as much as one read gives, or what read-ahead is left while a handler runs. 0: nothing,
+// and the reading role is given up until there is.
+func (s *Socket) room() int {
+	if s.phase.Load()&phaseMask != phaseStolen || s.has(flagClosing) {
+		return readSize
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase.Load()&phaseMask != phaseStolen || s.ahead == nil {
+		return readSize
+	}
+	room := s.loop.ReadAhead - s.ahead.bytes - s.parser.kept()
+	if room <= 0 {
+		s.starved = true
+		s.since.Store(0) // it is not the peer who keeps us waiting
+		return 0
+	}
+	return min(room, readSize)
+}
+
+func (s *Socket) freeInput() {
+	s.in.free()
+	s.in, s.r = nil, 0
+}
+
+// step handles the next of what was read. It reports whether the reading role is still the caller's.
+func (s *Socket) step() (mine bool) {
+	if s.deaf {
+		s.r = len(s.in.B)
+		return true
+	}
+	ev, n, err := s.parser.next(s.in.B[s.r:], &s.loop.limits)
+	s.r += n
+	if err != nil {
+		s.deaf = true
+		s.fail(err.code, err)
+		return true
+	}
+	switch ev.kind {
+	case eventText, eventBinary:
+		return s.deliver(ev)
+	case eventPing:
+		s.pong(ev.data)
+	case eventClosing:
+		s.deaf = true
+		s.peerClosed(ev.code, ev.reason)
+	}
+	ev.buf.free()
+	return true
+}
+
+// deliver hands a message to the handler, or keeps it while an earlier one is handled. It reports whether the reading role is
+// still the caller's.
+func (s *Socket) deliver(ev event) (mine bool) {
+	m := received{data: ev.data, buf: ev.buf, binary: ev.kind == eventBinary}
+	if s.has(flagOver | flagClosing | flagDraining) {
+		m.free()
+		return true
+	}
+	if s.loop.Rate.on() && !s.allow(len(m.data)) {
+		m.limited = true
+	}
+	for {
+		v := s.phase.Load()
+		if v&phaseMask == phaseFree && s.phase.CompareAndSwap(v, v+phaseNext|phaseHandling) {
+			return s.handle(&m)
+		}
+		if s.keep(m) {
+			return true
+		}
+	}
+}
+
+// open is handle for what comes first.
+func (s *Socket) open() (mine bool) {
+	v := s.phase.Load()
+	if v&phaseMask != phaseFree || !s.phase.CompareAndSwap(v, v|phaseHandling) {
+		return true
+	}
+	s.shard.busy(s)
+	in := s.in
+	s.call(nil)
+	return s.returned(in)
+}
+
+// handle runs the handler of m in the goroutine that has the reading role. It reports whether that still has it.
+func (s *Socket) handle(m *received) (mine bool) {
+	if !s.listed.Load() {
+		s.shard.busy(s)
+	}
+	s.holdReplies()
+	in := s.in
+	s.call(m)
+	m.free()
+	return s.returned(in)
+}
+
+// call hands m to the handler, unless it is too late for that. A nil m is the opening.
+func (s *Socket) call(m *received) {
+	returned := false
+	defer func() {
+		s.loop.giveBack()
+		if !returned {
+			s.interrupted(recover())
+		}
+	}()
+	s.loop.acquire()
+	switch {
+	case m == nil:
+		s.h.Open()
+	case s.has(flagOver | flagClosing | flagDraining):
+	case m.limited:
+		s.h.Limited(m.data, m.binary)
+	default:
+		s.h.Message(m.data, m.binary)
+	}
+	returned = true
+}
+
+// returned is what follows a handler that ran in the goroutine that had the reading role, and read from in.
+func (s *Socket) returned(in *Buffer) (mine bool) {
+	v := s.phase.Load()
+	if v&phaseMask != phaseHandling || !s.phase.CompareAndSwap(v, v&^phaseMask) {
+		s.mu.Lock() // whoever has the role now has taken what it needs of in
+		s.mu.Unlock()
+		in.free()
+		return s.catchUp()
+	}
+	if s.flags.Load() != 0 {
+		s.settle()
+	}
+	if s.corking && s.loop.now()-s.corkedAt > corkTime {
+		s.corkedAt = s.loop.now()
+		s.flush()
+	}
+	return true
+}
+
+// acquire waits until one more handler may run.
+func (l *Loop) acquire() {
+	if l.handlers != nil {
+		l.handlers <- struct{}{}
+	}
+}
+
+func (l *Loop) giveBack() {
+	if l.handlers != nil {
+		<-l.handlers
+	}
+}
+
+// A received message has data that lie in buf or, if that is nil, in what was read.
+type received struct {
+	data    []byte
+	buf     *Buffer
+	binary  bool
+	limited bool
+}
+
+func (m *received) free() { m.buf.free() }
+
+// cost is what a message counts for that was read ahead: its bytes, but empty ones are not free.
+func (m *received) cost() int { return len(m.data) + 64 }
+
+// ahead is what was read while a handler ran.
+type ahead struct {
+	queue []received
+	bytes int
+}
+
+// keep queues m behind the handler that runs elsewhere. It reports false if none does any more.
+func (s *Socket) keep(m received) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.phase.Load() & phaseMask {
+	case phaseOver:
+		m.free()
+		return true
+	case phaseStolen:
+	default:
+		return false
+	}
+	if m.buf == nil || cap(m.buf.B) > 2*len(m.data)+minBuffer {
+		data := append([]byte(nil), m.data...)
+		m.free()
+		m.data, m.buf = data, nil
+	}
+	if s.ahead == nil {
+		s.ahead = new(ahead)
+	}
+	s.ahead.queue = append(s.ahead.queue, m)
+	s.ahead.bytes += m.cost()
+	return true
+}
+
+// next takes the oldest message that was read ahead, and lets somebody read on when there is room again.
+func (s *Socket) next() (m received, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.ahead
+	if s.has(flagOver|flagClosing|flagDraining) || a == nil || len(a.queue) == 0 {
+		return m, false
+	}
+	m = a.queue[0]
+	a.queue[0] = received{}
+	a.queue = a.queue[1:]
+	a.bytes -= m.cost()
+	if s.starved && a.bytes < s.loop.ReadAhead/2 {
+		s.starved = false
+		go s.run()
+	}
+	return m, true
+}
+
+// catchUp handles what was read ahead while a handler ran. Then either somebody else reads, or nobody did and the reading role is
+// the caller's again.
+func (s *Socket) catchUp() (mine bool) {
+	for {
+		m, ok := s.next()
+		if ok {
+			s.call(&m)
+			m.free()
+			continue
+		}
+		s.mu.Lock()
+		if s.ahead != nil && len(s.ahead.queue) > 0 && !s.has(flagOver|flagClosing|flagDraining) {
+			s.mu.Unlock()
+			continue // it came between
+		}
+		s.ahead = nil
+		v := s.phase.Load()
+		s.phase.Store(v &^ phaseMask)
+		mine = s.starved
+		s.starved = false
+		s.mu.Unlock()
+		s.settle()
+		return mine
+	}
+}
+
+// steal gives the reading role to another goroutine, because the handler with the number in v takes its time. What was read is
+// left to that handler, but for the bytes behind its message.
+func (s *Socket) steal(v uint32) {
+	if v&phaseMask != phaseHandling {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.phase.CompareAndSwap(v, v&^phaseMask|phaseStolen) {
+		return
+	}
+	if old := s.in; old != nil {
+		rest := old.B[s.r:]
+		s.in, s.r = nil, 0
+		if len(rest) > 0 {
+			s.in = getBuffer(len(rest))
+			s.in.B = append(s.in.B, rest...)
+		}
+	}
+	go s.takeOver()
+}
+
+// takeOver begins in a goroutine that has just got the reading role.
+func (s *Socket) takeOver() {
+	s.uncork()
+	s.run()
+}
+
+// holdReplies begins to hold back what is sent, if another whole frame is there to be handled.
+func (s *Socket) holdReplies() {
+	if s.corking || s.in == nil || !s.parser.whole(s.in.B[s.r:]) {
+		return
+	}
+	s.corking, s.corkedAt = true, s.loop.now()
+	s.cork()
+	s.shard.watchCork()
+}
+
+// uncork sends what was held back.
+func (s *Socket) uncork() {
+	if s.corking {
+		s.corking = false
+		s.letGo()
+	}
+}
+
+// noteUnfinished begins or ends the time that a message may take to come.
+func (s *Socket) noteUnfinished() {
+	if s.loop.MessageTimeout < 0 {
+		return
+	}
+	switch unfinished := s.parser.part != nil; {
+	case !unfinished && s.since.Load() != 0:
+		s.since.Store(0)
+	case unfinished && s.since.Load() == 0:
+		now := s.loop.now()
+		s.since.Store(int64(now))
+		s.schedule(now + s.loop.MessageTimeout)
+	}
+}

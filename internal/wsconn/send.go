@@ -1,0 +1,677 @@
+package wsconn
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	// HeaderRoom is what a message leaves free at the beginning of its buffer.
+	HeaderRoom = 10
+
+	maxWire   = 32 << 10 // copied together to be one write
+	minCost   = 16       // of a queued message: empty ones are not free
+	maxReason = maxControl - 2
+)
+
+// NewBuffer returns a buffer for a message, which is appended behind HeaderRoom bytes that B already has.
+func NewBuffer() *Buffer {
+	b := getBuffer(minBuffer)
+	b.B = b.B[:HeaderRoom]
+	return b
+}
+
+// Free gives back a buffer that is not handed on.
+func (b *Buffer) Free() { b.free() }
+
+// frame writes the header before the message in b and returns both.
+func (b *Buffer) frame(isBinary bool) []byte {
+	n := len(b.B) - HeaderRoom
+	var head [HeaderRoom]byte
+	h := appendHeader(head[:0], first(isBinary), n)
+	at := HeaderRoom - len(h)
+	copy(b.B[at:], h)
+	return b.B[at:]
+}
+
+func first(isBinary bool) byte {
+	if isBinary {
+		return fin | opBinary
+	}
+	return fin | opText
+}
+
+// Delivery says what may become of a message whose peer reads too slowly.
+type Delivery struct {
+	// Latest is not empty for a message that replaces the queued one with the same value, in its place.
+	Latest string
+	// Drop is for a message that is dropped when the outbox is full, whatever the overflow policy.
+	Drop bool
+}
+
+// A Frame is a message that many sockets send. It is not changed.
+type Frame struct {
+	plain []byte
+	data  []byte // payload of plain
+}
+
+// NewFrame returns the message in b, which it takes over.
+func NewFrame(b *Buffer, isBinary bool) *Frame {
+	plain := append([]byte(nil), b.frame(isBinary)...)
+	f := &Frame{plain, plain[len(plain)-len(b.B)+HeaderRoom:]}
+	b.free()
+	return f
+}
+
+// Data is the message, not to be changed.
+func (f *Frame) Data() []byte { return f.data }
+
+// Len is the size on the wire.
+func (f *Frame) Len() int { return len(f.plain) }
+
+// An outbox is the way out of a socket. What is sent goes straight to the network if nothing is before it. What the network does
+// not take, and what is held back, waits: first the wire, which goes out next and as it is, behind it the queue, of which
+// messages may be dropped or replaced.
+type outbox struct {
+	mu      sync.Mutex
+	w       *waiting // nil: nothing waits
+	corked  bool     // what is sent is held back
+	blocked bool     // until the network takes more
+	dirty   bool     // a Flush is to come
+	shut    bool     // nothing more is taken
+	acts    acts     // to be done without mu
+	err     error    // of the network
+	bye     *End     // our close frame, sent behind the queue; nil: none
+	said    bool     // it is on its way
+	dropped uint64
+	episode uint64 // dropped since the outbox was last empty
+}
+
+// waiting is what an outbox holds that is not empty.
+type waiting struct {
+	wire *Buffer // whole frames, but for what has left; nil: none
+	big  []byte  // in place of wire, a frame that is not copied
+	off  int     // bytes of wire or big that have left
+
+	queue  []outgoing // those before head are gone
+	head   int
+	bytes  int               // that the queue counts for
+	number uint64            // of queue[0]
+	latest map[string]uint64 // numbers of those that may be replaced; nil: none
+
+	ping, pong bool // control frames, sent before the queue
+	payload    []byte
+
+	room    chan struct{} // closed when bytes get fewer; nil: nobody waits for that
+	stalled time.Duration // when the network last took something, in Loop.now
+}
+
+// outgoing is one queued message with its header.
+type outgoing struct {
+	frame  []byte
+	latest string
+}
+
+func (o outgoing) cost() int { return max(len(o.frame), minCost) }
+
+var waitings = sync.Pool{New: func() any { return new(waiting) }}
+
+// acts are what follows from a change of an outbox.
+type acts uint8
+
+const (
+	actPump acts = 1 << iota // something must wait for the network
+	actDrop                  // an episode of drops has begun
+	actFull                  // the outbox is full, and the policy is to close
+	actDue                   // our close frame is on its way
+	actSent                  // it has left
+	actLost                  // the network has failed
+	actShed                  // all outboxes together hold too much
+)
+
+// Send queues the message in b behind all that was sent before, or sends it. b remains the caller's. Errors: ErrClosed, ErrDropped,
+// and ctx's, which bounds only the wait of OverflowWait.
+func (s *Socket) Send(ctx context.Context, b *Buffer, isBinary bool, d Delivery) error {
+	frame := b.frame(isBinary)
+	o := &s.out
+	o.mu.Lock()
+	for {
+		large := len(frame) > maxWire
+		switch {
+		case o.shut:
+			s.unlock()
+			return ErrClosed
+		case o.blocked || o.w == nil && large && !s.conn.direct():
+			full, err := s.enqueue(outgoing{frame, d.Latest}, d.Drop, true)
+			if full {
+				if err := s.wait(ctx); err != nil {
+					return err
+				}
+				o.mu.Lock()
+				continue
+			}
+			s.flushLocked()
+			s.unlock()
+			return err
+		case o.w == nil && (!o.corked || large) && s.conn.direct():
+			s.writeNow(frame)
+			s.unlock()
+			return nil
+		case s.join(frame):
+			if !o.corked {
+				s.flushLocked()
+			}
+			s.unlock()
+			return nil
+		default:
+			s.flushLocked() // nothing waits afterwards, or the network takes no more
+		}
+	}
+}
+
+// Queue queues f as Send does, but sends nothing and does not wait: full says that it would have to. The caller owes a Flush if flush says
+// so, also after an error, and may hold locks that a Handler takes, which Flush does not stand.
+func (s *Socket) Queue(f *Frame, d Delivery) (flush, full bool, err error) {
+	o := &s.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.shut {
+		return false, false, ErrClosed
+	}
+	full, err = s.enqueue(outgoing{f.plain, d.Latest}, d.Drop, false)
+	if !o.dirty && (o.acts != 0 || o.w != nil && !o.blocked && !o.corked) {
+		o.dirty = true
+		return true, full, err
+	}
+	return false, full, err
+}
+
+// Wait returns when there may be room for more.
+func (s *Socket) Wait(ctx context.Context) error {
+	o := &s.out
+	o.mu.Lock()
+	if o.shut || o.w == nil {
+		s.unlock()
+		return nil
+	}
+	return s.wait(ctx)
+}
+
+// Flush sends what Queue has queued.
+func (s *Socket) Flush() {
+	s.out.mu.Lock()
+	s.out.dirty = false
+	if !s.out.corked {
+		s.flushLocked()
+	}
+	s.unlock()
+}
+
+// flush is Flush also for what is held back.
+func (s *Socket) flush() {
+	s.out.mu.Lock()
+	s.flushLocked()
+	s.unlock()
+}
+
+// cork begins to hold back what is sent.
+func (s *Socket) cork() {
+	s.out.mu.Lock()
+	s.out.corked = true
+	s.out.mu.Unlock()
+}
+
+// letGo ends that.
+func (s *Socket) letGo() {
+	s.out.mu.Lock()
+	s.out.corked = false
+	s.flushLocked()
+	s.unlock()
+}
+
+// pong answers a ping. Of several that wait only the last is answered (RFC 6455, section 5.5.3).
+func (s *Socket) pong(payload []byte) {
+	s.out.mu.Lock()
+	if !s.out.shut {
+		w := s.hold()
+		w.pong, w.payload = true, append(w.payload[:0], payload...)
+		if !s.out.corked {
+			s.flushLocked()
+		}
+	}
+	s.unlock()
+}
+
+// ping asks for a sign of life.
+func (s *Socket) ping() {
+	s.out.mu.Lock()
+	if !s.out.shut {
+		s.hold().ping = true
+		s.flushLocked()
+	}
+	s.unlock()
+}
+
+// Below, the caller holds out.mu unless something else is said.
+
+// hold returns what waits, which may be new.
+func (s *Socket) hold() *waiting {
+	if s.out.w == nil {
+		s.out.w = waitings.Get().(*waiting)
+	}
+	return s.out.w
+}
+
+// writeNow writes a frame that nothing is before.
+func (s *Socket) writeNow(frame []byte) {
+	n, err := s.conn.write(frame)
+	if err != nil {
+		s.lose(err)
+		return
+	}
+	if n < len(frame) {
+		w := s.hold()
+		w.wire = getBuffer(len(frame) - n)
+		w.wire.B = append(w.wire.B, frame[n:]...)
+		s.block()
+	}
+}
+
+// block notes that the network takes no more for now.
+func (s *Socket) block() {
+	s.out.blocked = true
+	s.out.w.stalled = s.loop.now()
+	s.out.acts |= actPump
+}
+
+// join adds a frame to the wire, behind all that is queued. It reports false if that is too much for one write.
+func (s *Socket) join(frame []byte) bool {
+	w := s.hold()
+	s.refill()
+	if w.big != nil || w.head < len(w.queue) || w.wire != nil && len(w.wire.B)+len(frame) > maxWire {
+		return false
+	}
+	w.add(frame)
+	return true
+}
+
+// add appends a frame to the wire.
+func (w *waiting) add(frame []byte) {
+	if w.wire == nil {
+		w.wire = getBuffer(len(frame))
+	}
+	w.wire = w.wire.grow(len(frame))
+	w.wire.B = append(w.wire.B, frame...)
+}
+
+// refill moves what fits from the queue to the wire, which nobody is writing, and control frames before it.
+func (s *Socket) refill() {
+	w := s.out.w
+	if w.big != nil {
+		return
+	}
+	if w.pong {
+		w.pong = false
+		w.control(opPong, w.payload)
+	}
+	if w.ping {
+		w.ping = false
+		w.control(opPing, nil)
+	}
+	for w.head < len(w.queue) {
+		o := w.queue[w.head]
+		if w.wire != nil && len(w.wire.B)+len(o.frame) > maxWire {
+			return
+		}
+		s.pop()
+		if len(o.frame) > maxWire {
+			w.big = o.frame
+			return
+		}
+		w.add(o.frame)
+	}
+	if bye := s.out.bye; bye != nil && !s.out.said {
+		s.out.said = true
+		s.out.acts |= actDue
+		var body [maxControl]byte
+		w.control(opClose, bye.payload(body[:0]))
+	}
+}
+
+// control adds a control frame to the wire.
+func (w *waiting) control(op byte, payload []byte) {
+	var frame [2 + maxControl]byte
+	w.add(append(appendHeader(frame[:0], fin|op, len(payload)), payload...))
+}
+
+// payload is that of the close frame for e.
+func (e *End) payload(b []byte) []byte {
+	if e.Code == statusNone || e.Code == statusAbnormal {
+		return b
+	}
+	return append(binary.BigEndian.AppendUint16(b, uint16(e.Code)), cutReason(e.Reason)...)
+}
+
+// cutReason shortens s to what fits a close frame, at the beginning of a character.
+func cutReason(s string) string {
+	if len(s) <= maxReason {
+		return s
+	}
+	n := maxReason
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+// chunk is what goes out next; empty if nothing waits.
+func (s *Socket) chunk() []byte {
+	s.refill()
+	switch w := s.out.w; {
+	case w.big != nil:
+		return w.big[w.off:]
+	case w.wire != nil:
+		return w.wire.B[w.off:]
+	}
+	return nil
+}
+
+// wrote notes that n bytes of the chunk have left.
+func (s *Socket) wrote(n int) {
+	w := s.out.w
+	w.off += n
+	w.stalled = s.loop.now()
+	if w.big != nil && w.off < len(w.big) || w.wire != nil && w.off < len(w.wire.B) {
+		return
+	}
+	w.wire.free()
+	w.wire, w.big, w.off = nil, nil, 0
+	if s.out.said {
+		s.out.acts |= actSent
+	}
+	w.wake()
+}
+
+// emptied lets go of what waited, when all has left.
+func (s *Socket) emptied() {
+	w := s.out.w
+	w.wake()
+	queue, payload := w.queue[:0], w.payload[:0]
+	if cap(queue) > keptQueue {
+		queue = nil
+	}
+	*w = waiting{queue: queue, payload: payload}
+	waitings.Put(w)
+	s.out.w, s.out.episode = nil, 0
+}
+
+// keptQueue is how many messages an empty outbox keeps room for.
+const keptQueue = 64
+
+// flushLocked sends what waits, until there is nothing or the network takes no more.
+func (s *Socket) flushLocked() {
+	o := &s.out
+	if o.blocked || o.w == nil {
+		return
+	}
+	for {
+		chunk := s.chunk()
+		switch {
+		case len(chunk) == 0:
+			s.emptied()
+			return
+		case !s.conn.direct():
+			s.block()
+			return
+		}
+		n, err := s.conn.write(chunk)
+		if err != nil {
+			s.lose(err)
+			return
+		}
+		s.wrote(n)
+		if n < len(chunk) {
+			s.block()
+			return
+		}
+	}
+}
+
+// writable goes on when the network takes more. The caller does not hold out.mu.
+func (s *Socket) writable() {
+	s.out.mu.Lock()
+	if s.out.blocked {
+		s.out.blocked = false
+		s.flushLocked()
+	}
+	s.unlock()
+}
+
+// pump writes what waits, at the pace of the network. It runs while the outbox is blocked, without out.mu, and alone touches the wire.
+func (s *Socket) pump() {
+	o := &s.out
+	o.mu.Lock()
+	for !o.shutOff() {
+		chunk := s.chunk()
+		if len(chunk) == 0 {
+			o.blocked = false
+			s.emptied()
+			break
+		}
+		s.unlock()
+		n, err := s.conn.writeAll(chunk)
+		o.mu.Lock()
+		if err != nil {
+			s.lose(err)
+			break
+		}
+		s.wrote(n)
+	}
+	s.unlock()
+}
+
+// shutOff reports whether the network has failed.
+func (o *outbox) shutOff() bool { return o.err != nil || o.w == nil }
+
+// lose notes that the network has failed.
+func (s *Socket) lose(err error) {
+	o := &s.out
+	o.shut = true
+	if o.err == nil {
+		o.err = err
+		o.acts |= actLost
+	}
+	s.discard()
+}
+
+// discard empties the queue.
+func (s *Socket) discard() {
+	w := s.out.w
+	if w == nil {
+		return
+	}
+	for w.head < len(w.queue) {
+		s.pop()
+	}
+	w.wake()
+}
+
+// enqueue queues m, whose frame is copied if the caller keeps it, or does what the overflow policy says. full: there must be room first.
+func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
+	o, w := &s.out, s.hold()
+	if m.latest != "" && s.replace(m, keeps) {
+		return false, nil
+	}
+	for !s.fits(m.cost()) {
+		switch policy := s.loop.Overflow; {
+		case drop || policy == OverflowDropNewest:
+			o.drop()
+			return false, ErrDropped
+		case policy == OverflowClose:
+			o.shut = true
+			o.acts |= actFull
+			s.discard()
+			return false, ErrClosed
+		case policy == OverflowWait:
+			return true, nil
+		case w.head == len(w.queue): // all that is left is on its way
+			o.drop()
+			return false, ErrDropped
+		default:
+			s.pop()
+			o.drop()
+		}
+	}
+	if keeps {
+		m.frame = append([]byte(nil), m.frame...)
+	}
+	if w.head > len(w.queue)/2 {
+		w.compact()
+	}
+	if m.latest != "" {
+		if w.latest == nil {
+			w.latest = map[string]uint64{}
+		}
+		w.latest[m.latest] = w.number + uint64(len(w.queue))
+	}
+	w.queue = append(w.queue, m)
+	s.count(m.cost())
+	return false, nil
+}
+
+// replace puts m in the place of the queued message that it replaces, if there is one.
+func (s *Socket) replace(m outgoing, keeps bool) bool {
+	w := s.out.w
+	number, ok := w.latest[m.latest]
+	if !ok {
+		return false
+	}
+	old := &w.queue[number-w.number]
+	more := m.cost() - old.cost()
+	if more > 0 && !s.fits(more) {
+		return false
+	}
+	if keeps {
+		m.frame = append([]byte(nil), m.frame...)
+	}
+	s.count(more)
+	old.frame = m.frame
+	return true
+}
+
+// fits reports whether n more bytes may wait. A message over the limit is taken when nothing waits.
+func (s *Socket) fits(n int) bool {
+	w := s.out.w
+	waits := w.bytes + len(w.big) - w.off
+	if w.wire != nil {
+		waits += len(w.wire.B)
+	}
+	return waits <= 0 || waits+n <= s.loop.Outbox
+}
+
+// count adds n bytes to what the queue counts for.
+func (s *Socket) count(n int) {
+	s.out.w.bytes += n
+	if all := s.loop.buffered.Add(int64(n)); n > 0 && s.loop.MaxBuffered > 0 && all > s.loop.MaxBuffered {
+		s.out.acts |= actShed
+	}
+}
+
+// pop removes the head of the queue, which is not empty.
+func (s *Socket) pop() {
+	w := s.out.w
+	m := w.queue[w.head]
+	if m.latest != "" && w.latest[m.latest] == w.number+uint64(w.head) {
+		delete(w.latest, m.latest)
+	}
+	w.queue[w.head] = outgoing{}
+	w.head++
+	s.count(-m.cost())
+	if w.head == len(w.queue) {
+		w.number += uint64(w.head)
+		w.queue, w.head = w.queue[:0], 0
+	}
+}
+
+// compact makes use of the room before head, so that a queue that never empties does not grow.
+func (w *waiting) compact() {
+	n := copy(w.queue, w.queue[w.head:])
+	clear(w.queue[n:])
+	w.number += uint64(w.head)
+	w.queue, w.head = w.queue[:n], 0
+}
+
+// drop counts a message that is dropped.
+func (o *outbox) drop() {
+	if o.episode == 0 {
+		o.acts |= actDrop
+	}
+	o.dropped++
+	o.episode++
+}
+
+// wait blocks until there may be room, or there is no use in waiting. The caller holds out.mu and does not any more afterwards.
+func (s *Socket) wait(ctx context.Context) error {
+	w := s.out.w
+	if w.room == nil {
+		w.room = make(chan struct{})
+	}
+	room := w.room
+	s.flushLocked() // whatever is held back: its reader may be who makes room
+	s.unlock()
+	select {
+	case <-room:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// wake lets waiters look again.
+func (w *waiting) wake() {
+	if w.room != nil {
+		close(w.room)
+		w.room = nil
+	}
+}
+
+// unlock gives out.mu back and does what follows from what was done under it.
+func (s *Socket) unlock() {
+	o := &s.out
+	todo := o.acts
+	if todo == 0 {
+		o.mu.Unlock()
+		return
+	}
+	o.acts = 0
+	err, before := o.err, o.dropped-o.episode
+	bye := o.bye
+	o.mu.Unlock()
+	if todo&actPump != 0 {
+		s.conn.awaitWritable(s)
+		s.schedule(s.loop.now() + s.loop.WriteTimeout)
+	}
+	if todo&actDrop != 0 {
+		s.h.Dropped(before)
+	}
+	if todo&actFull != 0 {
+		s.fail(statusTryLater, fmt.Errorf("too slow: the outbox of %d bytes is full", s.loop.Outbox))
+	}
+	if todo&actDue != 0 {
+		s.finish(*bye)
+	}
+	if todo&actSent != 0 {
+		s.closeSent()
+	}
+	if todo&actLost != 0 {
+		s.finish(End{Code: statusAbnormal, Err: lost("writing", err)})
+		s.drop()
+	}
+	if todo&actShed != 0 {
+		s.loop.shed()
+	}
+}

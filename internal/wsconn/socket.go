@@ -1,0 +1,121 @@
+package wsconn
+
+import (
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Socket is one upgraded connection. Its exported methods are safe from any goroutine.
+//
+// Who holds the reading role reads, takes apart and, if nobody else does, handles: it runs read. A handler that takes its
+// time loses the role to a second goroutine, which queues what comes, and gets it back or ends when it has caught up.
+type Socket struct {
+	loop  *Loop
+	shard *shard
+	h     Handler
+	conn  transport
+
+	flags atomic.Uint32
+	phase atomic.Uint32 // of handling: a state in the low bits, above it the number of the handler
+	life  atomic.Int64  // when the peer was last heard, in Loop.now
+	since atomic.Int64  // when the message began that is unfinished. 0: none is
+	left  atomic.Int32  // what Released waits for
+
+	// Of the reading role.
+	parser    parser
+	in        *Buffer // what was read; nil: nothing
+	r         int     // bytes of in that are done
+	discarded int     // bytes read after our close frame
+	corkedAt  time.Duration
+	corking   bool
+	opened    bool
+	deaf      bool // what comes is not taken apart any more
+
+	mu      sync.Mutex
+	end     *End
+	ahead   *ahead // read while a handler runs; nil: nothing
+	starved bool   // nobody reads, until ahead is shorter
+	unread  bool   // nobody reads ever again
+	drainAs *End
+
+	out outbox
+
+	rate *bucket // of the reading role; nil: nothing came yet
+
+	closeBy  atomic.Int64  // when the connection is dropped, in Loop.now. 0: nothing is to be closed
+	expireAt atomic.Int64  // when the peer's credentials expire. 0: never
+	pinged   time.Duration // when the ping left that is unanswered; of who ticks. 0: none is
+	nextPing time.Duration // of who ticks
+
+	// Of shard.mu.
+	timers     entry
+	prev, succ *Socket // in the list of those that may run a handler
+	swept      uint32  // phase, when it was last looked at
+	listed     atomic.Bool
+}
+
+// Flags, which are only ever set.
+const (
+	flagOver     = 1 << iota // the end is known
+	flagTold                 // Ended has returned
+	flagClosing              // our close frame is queued: nothing more is handled
+	flagDraining             // to be closed when the running handler has returned
+	flagSent                 // our close frame has left
+	flagHeard                // the peer's has come, or it sends nothing more
+	flagGone                 // the connection is closed
+)
+
+// States of Socket.phase.
+const (
+	phaseFree     = iota // no handler runs; one may begin
+	phaseHandling        // one runs, in the goroutine that has the reading role
+	phaseStolen          // one runs, and the reading role is another's
+	phaseOver            // none will run any more
+	phaseMask     = 3
+	phaseNext     = 4 // counts handlers
+)
+
+func (s *Socket) set(flag uint32)      { s.flags.Or(flag) }
+func (s *Socket) has(flag uint32) bool { return s.flags.Load()&flag != 0 }
+
+// run is read at the top of a goroutine.
+func (s *Socket) run() {
+	returned := false
+	defer func() {
+		if !returned {
+			s.crashed(recover())
+		}
+	}()
+	s.read()
+	returned = true
+}
+
+// interrupted drops the connection because a handler panicked or ended its goroutine.
+func (s *Socket) interrupted(p any) {
+	if p != nil && s.loop.Fault != nil {
+		s.loop.Fault(p, debug.Stack())
+	}
+	s.Abort(errInterrupted)
+}
+
+// crashed is the end of a goroutine that had the reading role: p is nil if a handler ended it by runtime.Goexit, as a
+// failing test does, else this package's own mistake.
+func (s *Socket) crashed(p any) {
+	mine := true
+	if p != nil {
+		s.interrupted(p)
+	} else {
+		s.mu.Lock()
+		v := s.phase.Load()
+		mine = v&phaseMask != phaseStolen || s.starved
+		s.starved, s.ahead = false, nil
+		s.phase.Store(v &^ phaseMask)
+		s.mu.Unlock()
+	}
+	s.settle()
+	if mine {
+		s.leave()
+	}
+}

@@ -1,0 +1,125 @@
+package wsconn
+
+import "time"
+
+// sweepTime is how often handlers that run are looked at. One that is seen twice loses the reading role, so that its peer is heard
+// within twice this time.
+const sweepTime = 40 * time.Millisecond
+
+// busy lists s, which may run handlers.
+func (h *shard) busy(s *Socket) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s.listed.Load() {
+		return
+	}
+	s.listed.Store(true)
+	s.swept = phaseFree
+	s.prev, s.succ = nil, h.running
+	if s.succ != nil {
+		s.succ.prev = s
+	}
+	h.running = s
+	if !h.sweeping {
+		h.sweeping = true
+		h.sweep = alarm(h.sweep, sweepTime, h.onSweep)
+	}
+}
+
+// idle takes s off the list.
+func (h *shard) idle(s *Socket) {
+	if !s.listed.Load() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unlist(s)
+}
+
+func (h *shard) unlist(s *Socket) {
+	if !s.listed.Load() {
+		return
+	}
+	s.listed.Store(false)
+	if s.prev != nil {
+		s.prev.succ = s.succ
+	} else {
+		h.running = s.succ
+	}
+	if s.succ != nil {
+		s.succ.prev = s.prev
+	}
+	s.prev, s.succ = nil, nil
+}
+
+// onSweep frees the peers of handlers that have run since the last time.
+func (h *shard) onSweep() {
+	var slow []*Socket
+	h.mu.Lock()
+	for s := h.running; s != nil; {
+		next := s.succ
+		v := s.phase.Load()
+		switch {
+		case v&phaseMask != phaseHandling:
+			s.swept = phaseFree
+		case v == s.swept:
+			slow = append(slow, s)
+			h.unlist(s)
+		default:
+			s.swept = v
+		}
+		s = next
+	}
+	if h.sweeping = h.running != nil; h.sweeping {
+		h.sweep.Reset(sweepTime)
+	}
+	h.mu.Unlock()
+	for _, s := range slow {
+		s.steal(s.swept)
+	}
+}
+
+// watchCork sees to it that replies that are held back leave in time though the next handler blocks.
+func (h *shard) watchCork() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.corking {
+		h.corking = true
+		h.cork = alarm(h.cork, corkTime, h.onCork)
+	}
+}
+
+func (h *shard) onCork() {
+	var held []*Socket
+	h.mu.Lock()
+	h.corking = false
+	for s := h.running; s != nil; s = s.succ {
+		held = append(held, s)
+	}
+	h.mu.Unlock()
+	for _, s := range held {
+		if s.flushHeld() {
+			h.watchCork()
+		}
+	}
+}
+
+// flushHeld sends what is held back and reports whether more may come.
+func (s *Socket) flushHeld() (corked bool) {
+	s.out.mu.Lock()
+	corked = s.out.corked
+	if corked {
+		s.flushLocked()
+	}
+	s.unlock()
+	return corked
+}
+
+// alarm sets t, which may be nil.
+func alarm(t *time.Timer, d time.Duration, f func()) *time.Timer {
+	if t == nil {
+		return time.AfterFunc(d, f)
+	}
+	t.Reset(d)
+	return t
+}
