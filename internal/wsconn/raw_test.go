@@ -187,13 +187,13 @@ var hostile = []struct {
 	{name: "text within a message", in: frame(text, "a") + frame(fin|text, "b"), want: "close 1002", code: 1002, err: "without finishing"},
 	{name: "length with the top bit", in: "\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04", want: "close 1002", code: 1002, err: "length"},
 	{name: "over the limit", in: frame(fin|text, strings.Repeat("a", 201)), want: "close 1009", code: 1009, err: "message over 200 bytes: 201"},
-	{name: "over the limit by a header", in: string(append(head(fin|text, 0x80, 1<<40), 1, 2, 3, 4)) + strings.Repeat("a", 300), want: "close 1009", code: 1009, err: "message over 200 bytes: 201"},
+	{name: "over the limit by a header", in: string(append(head(fin|text, 0x80, 1<<40), 1, 2, 3, 4)) + strings.Repeat("a", 300), want: "close 1009", code: 1009, err: "message over 200 bytes: 1099511627776"},
 	{name: "over the limit in fragments", in: frame(text, strings.Repeat("a", 150)) + frame(cont, strings.Repeat("a", 50)) + frame(cont, "a"), want: "close 1009", code: 1009, err: "message over 200 bytes: 201"},
 	{name: "not UTF-8", in: frame(fin|text, "a\xc3("), want: "close 1007", code: 1007, err: "UTF-8"},
 	{name: "not UTF-8 across fragments", in: frame(text, "a\xc3") + frame(fin|cont, "("), want: "close 1007", code: 1007, err: "UTF-8"},
 	{name: "surrogate", in: frame(fin|text, "\xed\xa0\x80"), want: "close 1007", code: 1007, err: "UTF-8"},
 	{name: "cut character", in: frame(fin|text, "\xe2\x82"), want: "close 1007", code: 1007, err: "UTF-8"},
-	{name: "HTTP", in: "GET / HTTP/1.1\r\n\r\n", want: "close 1002", code: 1002, err: "protocol error"},
+	{name: "HTTP", in: "GET / HTTP/1.1\r\n\r\n", want: "close 1002", code: 1002, err: "reserved bit"},
 }
 
 func TestHostilePipe(t *testing.T) {

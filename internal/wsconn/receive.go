@@ -79,10 +79,13 @@ func (s *Socket) room() int {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.phase.Load()&phaseMask != phaseStolen || s.ahead == nil {
+	if s.phase.Load()&phaseMask != phaseStolen {
 		return readSize
 	}
-	room := s.loop.ReadAhead - s.ahead.bytes - s.parser.kept()
+	room := s.loop.ReadAhead - s.parser.kept()
+	if s.ahead != nil {
+		room -= s.ahead.bytes
+	}
 	if room <= 0 {
 		s.starved = true
 		s.since.Store(0) // it is not the peer who keeps us waiting
