@@ -3,9 +3,14 @@ package wsconn_test
 import (
 	"net"
 	"sync"
+	"time"
 
 	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 )
+
+// patience is how long a handler may run before its peer's end is seen while it runs: what it sends afterwards, and what came after its
+// message, are discarded.
+const patience = 40 * time.Millisecond
 
 // What the cases need of the package is in this file.
 
@@ -44,6 +49,8 @@ type echoer struct {
 func (e *echoer) wait() { e.left.Wait() }
 
 func (e *echoer) Message(data []byte, binary bool) {
+	start := time.Now()
+	defer func() { e.v.slow = e.v.slow || time.Since(start) >= patience }()
 	i := item{kind: "text", payload: string(data)}
 	if binary {
 		i.kind = "binary"
