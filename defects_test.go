@@ -471,6 +471,7 @@ func TestDefectLimits(t *testing.T) {
 		_, doc := mountAt(t, "/ws", newRouter(&recorder{}))
 		expect(t, "x-websocket.limits", doc.op(t, "get", "/ws").WebSocket.Limits, map[string]int{
 			"maxMessage": 65536, "depth": 64, "outbox": 262144, "pingInterval": 25000, "pongTimeout": 10000, "writeTimeout": 10000,
+			"maxFrames": 4096, "messageTimeout": 30000,
 		})
 	})
 }

@@ -343,7 +343,7 @@ func play(s *scene, act func(*scene), late time.Duration) string {
 	act(s)
 	acted := time.Now()
 	synctest.Wait()
-	time.Sleep(late)
+	time.Sleep(max(late, 100*time.Millisecond)) // by then the end is seen
 	if s.peer == first {
 		s.peer.close() // where the connection still stands
 	} else {

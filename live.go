@@ -113,19 +113,28 @@ func (r *router) beginShutdown(ctx context.Context) (conns []*conn, gone <-chan 
 	if deadline, ok := ctx.Deadline(); ok && len(conns) > 0 {
 		pause = min(pause, time.Until(deadline)/2/time.Duration(len(conns)))
 	}
-	go drainAll(conns, pause)
+	go drainAll(ctx, conns, pause, gone)
 	return conns, gone
 }
 
 // closePause is the least time between two closes of a shutdown, unless they are too many for that.
 const closePause = time.Millisecond
 
-// drainAll drains one connection in every pause.
-func drainAll(conns []*conn, pause time.Duration) {
+// drainAll drains one connection in every pause, until all are gone or there is no more time.
+func drainAll(ctx context.Context, conns []*conn, pause time.Duration, gone <-chan struct{}) {
 	begin := time.Now()
 	for i, c := range conns {
-		if late := time.Duration(i)*pause - time.Since(begin); late >= closePause {
-			time.Sleep(late)
+		if wait := time.Duration(i)*pause - time.Since(begin); wait >= closePause {
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-gone:
+			case <-ctx.Done():
+			}
+			timer.Stop()
+			if ctx.Err() != nil {
+				return
+			}
 		}
 		c.drain()
 	}

@@ -299,7 +299,7 @@ func TestUndeclared(t *testing.T) {
 func TestOverflow(t *testing.T) {
 	tests := []struct {
 		overflow wsrouter.Overflow
-		errs     []error // of six sends of 28 bytes, one of which is being written
+		errs     []error // of six sends of 30 bytes with their headers, one of which is being written
 		got      []string
 	}{
 		{wsrouter.OverflowClose, []error{nil, nil, nil, wsrouter.ErrClosed, wsrouter.ErrClosed, wsrouter.ErrClosed}, nil},
@@ -311,7 +311,7 @@ func TestOverflow(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rec := &recorder{}
 			var errs []error
-			r := wsrouter.New[none](&wsrouter.Options{Overflow: tt.overflow, Outbox: 3 * 28, Logger: rec.logger()})
+			r := wsrouter.New[none](&wsrouter.Options{Overflow: tt.overflow, Outbox: 3 * 30, Logger: rec.logger()})
 			wsrouter.Receive(r, func(ctx context.Context, c *conn, q question) error {
 				for i := range 6 {
 					ctx, cancel := context.WithTimeout(ctx, time.Second)

@@ -802,7 +802,8 @@ func TestSeed21(t *testing.T) {
 				p := connect(t, r, "/", nil)
 				synctest.Wait()
 				tt.end(p, r, open)
-				synctest.Wait() // no time passes
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
 				if len(infos) != 1 || infos[0].Code != tt.code || infos[0].Remote != (tt.by == "client") {
 					t.Fatalf("OnDisconnect got %+v at once, want one %d by the %s", infos, tt.code, tt.by)
 				}

@@ -25,6 +25,10 @@ func (s *Socket) Drain(code int, reason string) {
 
 // Abort drops the connection without a close frame; End.Err is cause.
 func (s *Socket) Abort(cause error) {
+	s.out.mu.Lock()
+	s.lose(cause)
+	s.out.acts &^= actLost
+	s.unlock()
 	s.finish(End{Code: statusAbnormal, Err: cause})
 	s.drop()
 }
@@ -109,7 +113,7 @@ func (s *Socket) settle() {
 		if s.phase.CompareAndSwap(v, v|phaseOver) {
 			go s.last()
 		}
-	case flags&flagDraining != 0 && flags&flagClosing == 0:
+	case flags&flagDraining != 0 && flags&(flagClosing|flagOver) == 0:
 		s.mu.Lock()
 		e := *s.drainAs
 		s.mu.Unlock()

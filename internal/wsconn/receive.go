@@ -137,9 +137,13 @@ func (s *Socket) deliver(ev event) (mine bool) {
 		m.limited = true
 	}
 	for {
-		v := s.phase.Load()
-		if v&phaseMask == phaseFree && s.phase.CompareAndSwap(v, v+phaseNext|phaseHandling) {
-			return s.handle(&m)
+		if v := s.phase.Load(); v&phaseMask == phaseFree {
+			s.holdReplies()
+			if in, ok := s.begin(v); ok {
+				s.call(&m)
+				m.free()
+				return s.returned(in)
+			}
 		}
 		if s.keep(m) {
 			return true
@@ -147,28 +151,24 @@ func (s *Socket) deliver(ev event) (mine bool) {
 	}
 }
 
-// open is handle for what comes first.
+// open runs the handler's Open. It reports whether the reading role is still the caller's.
 func (s *Socket) open() (mine bool) {
-	v := s.phase.Load()
-	if v&phaseMask != phaseFree || !s.phase.CompareAndSwap(v, v|phaseHandling) {
+	in, ok := s.begin(s.phase.Load() &^ phaseMask)
+	if !ok {
 		return true
 	}
-	s.shard.busy(s)
-	in := s.in
 	s.call(nil)
 	return s.returned(in)
 }
 
-// handle runs the handler of m in the goroutine that has the reading role. It reports whether that still has it.
-func (s *Socket) handle(m *received) (mine bool) {
+// begin marks that a handler runs in the goroutine that has the reading role. That may be stolen from now on: the caller touches
+// nothing of it until returned says that it is still there. in is what the handler reads from.
+func (s *Socket) begin(free uint32) (in *Buffer, ok bool) {
 	if !s.listed.Load() {
 		s.shard.busy(s)
 	}
-	s.holdReplies()
-	in := s.in
-	s.call(m)
-	m.free()
-	return s.returned(in)
+	in = s.in
+	return in, s.phase.CompareAndSwap(free, free+phaseNext|phaseHandling)
 }
 
 // call hands m to the handler, unless it is too late for that. A nil m is the opening.

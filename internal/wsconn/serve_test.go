@@ -489,7 +489,9 @@ func TestGoexitInMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, conn := serve(t, config(), func(*server, []byte, bool) { runtime.Goexit() })
 		send(t, conn, frame(fin|text, "a")+frame(fin|text, "b"))
-		if e := s.end(t); e.Code != 1006 || e.Err == nil || !strings.Contains(e.Err.Error(), "did not return") {
+		expectFrame(t, bufio.NewReader(conn), "close 1011 internal error")
+		conn.Close()
+		if e := s.end(t); e.Code != 1011 || e.Err == nil || !strings.Contains(e.Err.Error(), "did not return") {
 			t.Errorf("end %+v", e)
 		}
 		if got := s.messages(); !slices.Equal(got, []string{"a"}) {

@@ -92,30 +92,35 @@ func (s *Socket) run() {
 	returned = true
 }
 
-// interrupted drops the connection because a handler panicked or ended its goroutine.
+// interrupted ends the connection because a handler panicked or ended its goroutine.
 func (s *Socket) interrupted(p any) {
 	if p != nil && s.loop.Fault != nil {
 		s.loop.Fault(p, debug.Stack())
 	}
-	s.Abort(errInterrupted)
+	e := End{Code: statusInternal, Reason: "internal error", Err: errInterrupted}
+	s.finish(e)
+	s.sayClose(e, true)
 }
 
-// crashed is the end of a goroutine that had the reading role: p is nil if a handler ended it by runtime.Goexit, as a
-// failing test does, else this package's own mistake.
+// crashed is the end of a goroutine that had the reading role: p is nil if a handler ended it by runtime.Goexit, as a failing test
+// does, else this package's own mistake.
 func (s *Socket) crashed(p any) {
-	mine := true
 	if p != nil {
-		s.interrupted(p)
-	} else {
-		s.mu.Lock()
-		v := s.phase.Load()
-		mine = v&phaseMask != phaseStolen || s.starved
-		s.starved, s.ahead = false, nil
-		s.phase.Store(v &^ phaseMask)
-		s.mu.Unlock()
+		if s.loop.Fault != nil {
+			s.loop.Fault(p, debug.Stack())
+		}
+		s.Abort(errInterrupted)
+		s.leave()
+		return
 	}
+	s.mu.Lock()
+	v := s.phase.Load()
+	mine := v&phaseMask != phaseStolen || s.starved
+	s.starved, s.ahead = false, nil
+	s.phase.Store(v &^ phaseMask)
+	s.mu.Unlock()
 	s.settle()
 	if mine {
-		s.leave()
+		go s.run()
 	}
 }
