@@ -40,10 +40,14 @@ func (s *Socket) Over() bool { return s.has(flagOver | flagClosing) }
 func (s *Socket) fail(code int, err error) {
 	e := End{Code: code, Reason: cutReason(err.Error()), Err: err}
 	s.finish(e)
+	s.out.mu.Lock()
+	s.discard()
+	s.unlock()
 	s.sayClose(e, true)
 }
 
-// peerClosed answers the peer's close frame, if it is not itself the answer to ours.
+// peerClosed answers the peer's close frame, if it is not itself the answer to ours. What was sent before still goes out first: it does
+// not depend on how the peer's bytes were cut.
 func (s *Socket) peerClosed(code int, reason string) {
 	s.set(flagHeard)
 	s.finish(End{Code: code, Reason: reason, Remote: true})
@@ -53,7 +57,7 @@ func (s *Socket) peerClosed(code int, reason string) {
 	}
 }
 
-// sayClose queues the close frame for e, if none is. In a hurry, what is queued before it is discarded.
+// sayClose queues the close frame for e, if none is. In a hurry, the peer has Config.CloseTimeout for what is queued before it.
 func (s *Socket) sayClose(e End, hurry bool) {
 	s.set(flagClosing)
 	now := s.loop.now()
@@ -67,7 +71,6 @@ func (s *Socket) sayClose(e End, hurry bool) {
 		}
 		by := now + s.loop.WriteTimeout
 		if hurry {
-			s.discard()
 			by = now + s.loop.CloseTimeout
 		}
 		if old := s.closeBy.Load(); old == 0 || int64(by) < old {
@@ -92,7 +95,6 @@ func (s *Socket) finish(e End) {
 
 	s.out.mu.Lock()
 	s.out.shut = true
-	s.discard()
 	s.unlock()
 
 	s.h.Ended(e)
