@@ -55,7 +55,7 @@ var (
 		few: 100, many: 1000, million: 1_000_000,
 		idle: [2]int{10_000, 19_000}, settle: 5 * time.Second, ping: 35 * time.Second, after: 60 * time.Second,
 		rate: 5000, latency: 2 * time.Second, overload: 2 * time.Second,
-		members: 5000, calls: 20, neighbours: 2, partsCount: 4,
+		members: 5000, calls: 10, neighbours: 2, partsCount: 4,
 	}
 	quick = scale{
 		rounds: 3, windows: 5, long: 1,
@@ -379,12 +379,12 @@ func (b *bed) broadcast() (values, error) {
 	if err := b.open(b.members); err != nil {
 		return nil, err
 	}
+	if err := b.speak(b.members, 5); err != nil { // to get warm
+		return nil, err
+	}
 	v := values{}
 	for _, calls := range []int{1, 10, 20} {
-		if err := b.speak(b.members, calls); err != nil { // to get warm
-			return nil, err
-		}
-		times := max(b.calls/calls, 3)
+		times := max(b.calls/calls, 2)
 		u, err := b.during(func() error {
 			for range times {
 				if err := b.speak(b.members, calls); err != nil {

@@ -40,8 +40,9 @@ type conn struct {
 	pinged bool
 
 	stream []byte // what is sent, again and again
-	at     int    // in stream
+	at     int    // in stream; not 0 between parts of a message
 	owed   int    // bytes still to send
+	answer []byte // a pong that waits for the end of a message
 
 	left, open int     // jobs: batches to send, answers awaited
 	due        []int64 // when the awaited answers' questions were due
@@ -300,14 +301,8 @@ func (c *conn) control(l *load, op byte, payload []byte) {
 			c.pinged = true
 			l.pinged++
 		}
-		if c.owed > 0 {
-			l.fail(errors.New("pinged within a frame")) // no job does so much
-			return
-		}
-		answer := frame(fin|pong, payload)
-		if n, err := unix.Write(c.fd, answer); n != len(answer) {
-			l.fail(fmt.Errorf("a pong: %v", err))
-		}
+		c.answer = frame(fin|pong, payload)
+		c.flush(l)
 	}
 }
 
@@ -335,7 +330,7 @@ func (l *load) send(c *conn, n int) {
 	}
 }
 
-// flush reports whether nothing more is owed.
+// flush reports whether nothing more is owed. A pong goes where no frame is under way.
 func (c *conn) flush(l *load) bool {
 	for c.owed > 0 {
 		b := c.stream[c.at:]
@@ -348,6 +343,12 @@ func (c *conn) flush(l *load) bool {
 			return true
 		}
 		c.at, c.owed = (c.at+n)%len(c.stream), c.owed-n
+	}
+	if c.answer != nil && c.at == 0 {
+		if n, err := unix.Write(c.fd, c.answer); n != len(c.answer) {
+			l.fail(fmt.Errorf("a pong: %v", err))
+		}
+		c.answer = nil
 	}
 	return true
 }

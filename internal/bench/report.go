@@ -73,11 +73,16 @@ func (r result) ratio(server, than, metric string) (list []float64) {
 	return list
 }
 
-// best is the peer that is lowest in a metric.
-func (r result) best(metric string) string {
-	peers := slices.DeleteFunc(slices.Sorted(maps.Keys(r.Servers)), func(name string) bool {
+// peers are the other libraries.
+func (r result) peers() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(r.Servers)), func(name string) bool {
 		return name == goroutines || name == idle || name == socket || name == limit
 	})
+}
+
+// best is the peer that is lowest in a metric.
+func (r result) best(metric string) string {
+	peers := r.peers()
 	if len(peers) == 0 {
 		return ""
 	}
@@ -241,6 +246,48 @@ func printJob(w io.Writer, j job, r result) {
 	fmt.Fprintf(w, "\n%d rounds, %s, %s.\n", rounds, r.When, r.Machine)
 }
 
+// printBehind lists where a library's median is lower than ours.
+func printBehind(w io.Writer, jobs []job, results map[string]result) {
+	fmt.Fprintf(w, "\n### Where another library is ahead\n\n")
+	none := true
+	for _, j := range jobs {
+		for _, m := range j.metrics {
+			if slices.Contains(unranked, m.name) {
+				continue
+			}
+			for _, us := range []string{goroutines, idle} {
+				if ahead := results[j.name].ahead(us, m); len(ahead) > 0 {
+					fmt.Fprintf(w, "- `%s`, %s, %s: %s\n", j.name, m.title, us, strings.Join(ahead, ", "))
+					none = false
+				}
+			}
+		}
+	}
+	if none {
+		fmt.Fprintln(w, "Nowhere in these jobs.")
+	}
+}
+
+// unranked are the metrics of which less is not better.
+var unranked = []string{"rate", "busy", "load", "share", "took"}
+
+// ahead lists the peers that are lower than a server in a metric.
+func (r result) ahead(server string, m metric) (list []string) {
+	ours := r.of(server, m.name)
+	if len(ours) == 0 {
+		return nil
+	}
+	for _, name := range r.peers() {
+		if theirs := spreadOf(r.of(name, m.name)).mid; theirs < spreadOf(ours).mid {
+			list = append(list, fmt.Sprintf("%s %.*f", name, m.digits, theirs))
+		}
+	}
+	if len(list) > 0 {
+		list[0] = fmt.Sprintf("%.*f, behind ", m.digits, spreadOf(ours).mid) + list[0]
+	}
+	return list
+}
+
 // machine is what a result depends on besides the code.
 func machine() string {
 	var u unix.Utsname
@@ -301,8 +348,10 @@ func woven(document []byte, jobs []job, results map[string]result) ([]byte, erro
 	var out bytes.Buffer
 	out.Write(before)
 	out.WriteString(begin)
-	fmt.Fprintln(&out)
+	fmt.Fprintf(&out, "\n## Bars\n\n")
 	printBars(&out, jobs, results)
+	printBehind(&out, jobs, results)
+	fmt.Fprintf(&out, "\n## Jobs\n")
 	for _, j := range jobs {
 		printJob(&out, j, results[j.name])
 	}
