@@ -145,14 +145,14 @@ func (s scale) round(j job, name string) (v values, err error) {
 		return nil, err
 	}
 	b := &bed{scale: s, raw: name == limit, serverCPU: serverCPU}
-	if b.server, err = start(name, serverCPU); err != nil {
-		return nil, err
-	}
-	defer b.server.end()
 	if b.load, err = start("load", loadCPU); err != nil {
 		return nil, err
 	}
 	defer b.load.end()
+	if b.server, err = start(name, serverCPU); err != nil {
+		return nil, err
+	}
+	defer b.server.end() // first, so that it sees no ends
 	return j.round(b)
 }
 

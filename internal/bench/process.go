@@ -66,7 +66,7 @@ func start(role string, cpu int) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := onCPU(cpu, cmd.Start); err != nil {
+	if err := onCPU(cpu, func() error { return atPriority(priority, cmd.Start) }); err != nil {
 		return nil, fmt.Errorf("start %s: %w", role, err)
 	}
 	return &process{role, cmd, in, json.NewEncoder(in), json.NewDecoder(out)}, nil
@@ -85,6 +85,27 @@ func onCPU(cpu int, f func() error) error {
 		return err
 	}
 	return errors.Join(f(), unix.SchedSetaffinity(0, &before))
+}
+
+// priority is the nice value of all processes.
+var priority = niceness()
+
+// niceness is this program's own nice value.
+func niceness() int {
+	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return 0
+	}
+	return 20 - n // the system call's answer is never negative
+}
+
+// atPriority runs f at a nice value, on a thread that the caller has locked. A process that f starts inherits it.
+func atPriority(nice int, f func() error) error {
+	before := niceness()
+	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, nice); err != nil {
+		return fmt.Errorf("nice %d: %w", nice, err)
+	}
+	return errors.Join(f(), unix.Setpriority(unix.PRIO_PROCESS, 0, before))
 }
 
 // cpus returns the first and the last CPU that this program may use.

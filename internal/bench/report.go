@@ -288,10 +288,12 @@ func (r result) ahead(server string, m metric) (list []string) {
 	return list
 }
 
-// machine is what a result depends on besides the code.
+// machine is what a result depends on besides the code, and what else went on when the job began.
 func machine() string {
 	var u unix.Utsname
 	unix.Uname(&u)
+	load, _ := os.ReadFile("/proc/loadavg")
+	average, _, _ := strings.Cut(string(load), " ")
 	model := "unknown CPU"
 	info, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(info)) {
@@ -300,7 +302,7 @@ func machine() string {
 			break
 		}
 	}
-	return fmt.Sprintf("%s %s/%s, Linux %s, %d CPUs (%s)", runtime.Version(), runtime.GOOS, runtime.GOARCH, unix.ByteSliceToString(u.Release[:]), runtime.NumCPU(), model)
+	return fmt.Sprintf("%s %s/%s, Linux %s, %d CPUs (%s), nice %d, load average %s", runtime.Version(), runtime.GOOS, runtime.GOARCH, unix.ByteSliceToString(u.Release[:]), runtime.NumCPU(), model, priority, average)
 }
 
 // ---- keeping

@@ -162,7 +162,9 @@ func routerServer(ln net.Listener, inIdleMode bool) (room, error) {
 	r := wsrouter.New[Session](o)
 	all := r.Room("all")
 	r.OnConnect(func(_ context.Context, c *wsrouter.Conn[Session]) error { return all.Join(c) })
-	r.OnDisconnect(func(context.Context, *wsrouter.Conn[Session], wsrouter.CloseInfo) {})
+	r.OnDisconnect(func(_ context.Context, _ *wsrouter.Conn[Session], info wsrouter.CloseInfo) {
+		fmt.Fprintf(os.Stderr, "%+v\n", info) // no job has an end
+	})
 	r.Sends(Update{})
 	wsrouter.Receive(r, func(ctx context.Context, c *wsrouter.Conn[Session], m Say) error {
 		return c.Send(ctx, m)
