@@ -34,7 +34,7 @@ func newConformLoop(c conformance, idle bool) conformLoop {
 func (l conformLoop) serve(conn net.Conn, v *conversation) *echoer {
 	e := &echoer{v: v}
 	e.left.Add(1)
-	e.Socket = l.New(conn, nil, e)
+	e.Socket = l.New(conn, nil, nil, e)
 	e.Start()
 	return e
 }
