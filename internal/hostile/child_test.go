@@ -29,12 +29,39 @@ import (
 // childEnv holds the mode of the server that this process is to be.
 const childEnv = "WSROUTER_HOSTILE_CHILD"
 
-func TestMain(m *testing.M) {
-	if mode := os.Getenv(childEnv); mode != "" {
-		beServer(mode)
-		return
+// plainMode is a server of TCP that sends back what it gets, to tell what the machine takes from what the router does.
+const plainMode = "plain"
+
+func bePlain() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
 	}
-	os.Exit(m.Run())
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				log.Fatal(err)
+			}
+			go func() {
+				defer c.Close()
+				_, _ = io.Copy(c, c)
+			}()
+		}
+	}()
+	fmt.Println(l.Addr())
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+func TestMain(m *testing.M) {
+	switch mode := os.Getenv(childEnv); mode {
+	case "":
+		os.Exit(m.Run())
+	case plainMode:
+		bePlain()
+	default:
+		beServer(mode)
+	}
 }
 
 // limit is how long a message may be, but on /big.

@@ -21,7 +21,7 @@ const (
 	atOnce     = 64                                // peers that play a row at the same time
 	peakBar    = atOnce*(limit+64<<10) + 16<<20    // of memory, beyond what the server held before
 	bigPeakBar = atOnce*(bigLimit+64<<10) + 16<<20 // of rows that go to /big
-	echoBar    = 100 * time.Millisecond            // 90 % of the others' echoes, meanwhile
+	echoBar    = 100 * time.Millisecond            // 90 % of the others' echoes, meanwhile, beyond those of a plain server
 	backIn     = 2 * time.Second                   // goroutines and descriptors are as before
 	cpuBar     = 5 * time.Millisecond              // for one peer, unless the row names its cost
 	logBar     = 2                                 // lines for one peer, unless the row says less
@@ -30,10 +30,71 @@ const (
 // modes are how a server may hold its connections. One table drives them all.
 var modes = []string{"goroutine", "idle"}
 
-// notYet are the rows that the present connection layer does not pass, with the reason. A row that passes must leave the list.
-// A mode stands here as "mode/…".
+// notYet are the rows that the present connection layer does not pass, with the reason. A row that passes must leave the list, unless
+// its reason begins with "sometimes": then it depends on how busy the machine is. A mode stands here as "mode/…".
 var notYet = map[string]string{
-	"mode/idle": "Options has no Idle",
+	"mode/idle":                                   "there is no Options.Idle",
+	"rebound name":                                "there is no Options.Hosts",
+	"rebound name without origin":                 "there is no Options.Hosts",
+	"rebound name by absolute URI":                "there is no Options.Hosts",
+	"allowed name":                                "there is no Options.Hosts",
+	"origin of another scheme":                    "sameHost takes any scheme",
+	"body with a length":                          "a handshake with a body is upgraded, and the body read as frames",
+	"body in chunks":                              "a handshake with a body is upgraded, and the body read as frames",
+	"body that hides frames":                      "a handshake with a body is upgraded, and the body read as frames",
+	"length and chunks":                           "a handshake with a body is upgraded, and the body read as frames",
+	"length promised, never sent":                 "a handshake with a body is upgraded, and the body read as frames",
+	"length 2^63-1":                               "the length in the header is not held against the limit before the bytes come",
+	"length 2^32":                                 "the length in the header is not held against the limit before the bytes come",
+	"lengths that overflow together":              "the length in the header is not held against the limit before the bytes come",
+	"60 MB claimed":                               "the length in the header is not held against the limit before the bytes come",
+	"limit and 1 claimed":                         "the length in the header is not held against the limit before the bytes come",
+	"length not minimal, 16 bits":                 "lengths that are not minimal are taken",
+	"length not minimal, 64 bits":                 "lengths that are not minimal are taken",
+	"first fragment not UTF-8":                    "UTF-8 is checked when the message is complete",
+	"begun frame not UTF-8":                       "UTF-8 is checked when the message is complete",
+	"a million one-byte fragments":                "frames of a message are not counted",
+	"a million empty fragments":                   "frames of a message are not counted",
+	"4097 fragments":                              "frames of a message are not counted",
+	"64 KB claimed, 10 bytes sent":                "a message may take for ever: no Options.MessageTimeout",
+	"message byte by byte, never done":            "a message may take for ever: no Options.MessageTimeout",
+	"message in fragments, never done":            "a message may take for ever: no Options.MessageTimeout",
+	"pings inside of a message, never done":       "a message may take for ever: no Options.MessageTimeout",
+	"half a close frame":                          "a message may take for ever: no Options.MessageTimeout",
+	"reset while a handler runs, 64 KB behind":    "the end is not seen behind 64 KiB that a handler keeps from being read",
+	"pools poisoned with 0xAA":                    "no hook fills pools yet",
+	"deflate: echo":                               "there is no Options.Compression",
+	"deflate: bomb of 60 MB":                      "there is no Options.Compression",
+	"deflate: bomb of 1 GB in fragments":          "there is no Options.Compression",
+	"deflate: limit exactly":                      "there is no Options.Compression",
+	"deflate: limit and 1":                        "there is no Options.Compression",
+	"deflate: a million empty blocks":             "there is no Options.Compression",
+	"deflate: 13,000 empty blocks":                "there is no Options.Compression",
+	"deflate: garbage":                            "there is no Options.Compression",
+	"deflate: nothing":                            "there is no Options.Compression",
+	"deflate: not UTF-8":                          "there is no Options.Compression",
+	"deflate: distance before the start":          "there is no Options.Compression",
+	"deflate: bit on a continuation":              "there is no Options.Compression",
+	"deflate: bit on a ping":                      "there is no Options.Compression",
+	"deflate: window of 99":                       "there is no Options.Compression",
+	"deflate: parameter twice":                    "there is no Options.Compression",
+	"deflate: offered 300 times":                  "there is no Options.Compression",
+	"10,000 pongs nobody asked for":               "sometimes: a frame costs 1 to 4 µs to read",
+	"limit exactly, in 4096 frames":               "sometimes: a frame costs 1 to 4 µs to read",
+	"10,000 pings, reads":                         "sometimes: a frame costs 1 to 4 µs to read",
+	"ping flood, never reads":                     "sometimes: a frame costs 1 to 4 µs to read",
+	"5,000 unknown members":                       "sometimes: a read buffer grows by doubling, a large message takes a worker of its own",
+	"7,000 names that collide, 31":                "sometimes: a read buffer grows by doubling, a large message takes a worker of its own",
+	"7,000 names that collide, FNV-1a":            "sometimes: a read buffer grows by doubling, a large message takes a worker of its own",
+	"7,000 names alike at both ends":              "sometimes: a read buffer grows by doubling, a large message takes a worker of its own",
+	"512 KB in one message":                       "sometimes: a read buffer grows by doubling, a large message takes a worker of its own",
+	"30,000 numbers that are wrong":               "sometimes: a read buffer grows by doubling, a large message takes a worker of its own",
+	"echoes of 60 KB, never reads":                "sometimes: what peers do not read is written and collected at full speed",
+	"flood asked for, never reads":                "sometimes: what peers do not read is written and collected at full speed",
+	"flood asked for, never reads, handler waits": "sometimes: what peers do not read is written and collected at full speed",
+	"flood read byte by byte":                     "sometimes: what peers do not read is written and collected at full speed",
+	"10 MB while a handler runs":                  "sometimes: what peers do not read is written and collected at full speed",
+	"refused, then sends for ever":                "sometimes: what peers do not read is written and collected at full speed",
 }
 
 // An input is what a hostile peer does.
@@ -45,13 +106,14 @@ type input struct {
 	header  string // changes a good handshake, see upgradeRequest
 	request string // the whole request instead. HOST in any of these is the server's address
 	hasty   bool   // the server gives the request headerTime only
+	narrow  bool   // the peer's window is as small as can be
 	early   bool   // send travels with the request, not behind the 101
 	send    string // after the 101
 	play    func(p *peer)
 
 	// want is what the peer sees: the status if it is not 101; "ext:" and the name of an extension that is agreed on; the type of each
-	// message, for an error reply its code; ping, pong; the code of the close frame, or "gone" if the connection ends without. The same
-	// twice in a row counts once. A 1000 at the end: the peer says goodbye after what stands before it, so the input was survived.
+	// message, for an error reply its code; ping, pong; the code of the close frame, or "gone" if the connection ends without; "open" if nothing
+	// comes; "dropped" if the server let go of a peer that does not read. The same twice in a row counts once. A 1000 at the end: the peer says goodbye after what stands before it, so the input was survived.
 	want string
 
 	cost  time.Duration // of CPU for one peer, where it is more than cpuBar; why says for what
@@ -61,6 +123,9 @@ type input struct {
 	count int  // of peers in all, atOnce at a time; 0: atOnce
 }
 
+// isRefused reports whether the row ends with an HTTP status.
+func (in *input) isRefused() bool { return len(in.want) == 3 }
+
 // A result is one line of the report.
 type result struct {
 	name       string
@@ -68,6 +133,7 @@ type result struct {
 	peak       int
 	cpu        time.Duration // of one peer
 	echo       time.Duration // 90 % of the others took no longer
+	plain      time.Duration // the same of a plain server
 	lines      int           // logged
 	took, back time.Duration
 }
@@ -90,10 +156,14 @@ func testMode(t *testing.T, mode string) {
 	table := inputs()
 	for i := range table {
 		in := &table[i]
+		if in.isRefused() && mode != modes[0] {
+			continue // nothing of it depends on the mode
+		}
 		t.Run(in.name, func(t *testing.T) {
 			faults := r.runAgain(t, in)
 			reason, listed := notYet[in.name]
 			switch {
+			case listed && len(faults) == 0 && strings.HasPrefix(reason, "sometimes"):
 			case listed && len(faults) == 0:
 				t.Errorf("passes: take it out of notYet (%s)", reason)
 			case listed:
@@ -137,6 +207,7 @@ func TestNotYet(t *testing.T) {
 type runner struct {
 	server  *server
 	others  *others
+	plain   *others       // of a plain server beside it
 	perEcho time.Duration // CPU of one echo of the others
 
 	goroutines, descriptors int // before
@@ -146,7 +217,8 @@ type runner struct {
 
 func newRunner(t *testing.T, mode string) *runner {
 	s := startServer(t, mode)
-	r := &runner{server: s, others: startOthers(t, s.addr), again: maxAgain}
+	r := &runner{server: s, others: startOthers(t, s.addr, otherCount, false), again: maxAgain}
+	r.plain = startOthers(t, startServer(t, plainMode).addr, plainCount, true)
 	r.others.open()
 	r.others.close() // connected
 	before := s.ask(t, "settle")
@@ -165,7 +237,7 @@ func (r *runner) measureBase(t *testing.T) {
 }
 
 // maxAgain is how often in all a row is played again that only took too long: whatever else runs on the machine takes its share.
-const maxAgain = 12
+const maxAgain = 6
 
 func (r *runner) runAgain(t *testing.T, in *input) []string {
 	for {
@@ -189,12 +261,14 @@ func (r *runner) run(t *testing.T, in *input) (faults, slow []string) {
 
 	begun := time.Now()
 	r.others.open()
+	r.plain.open()
 	addr := s.addr
 	if in.hasty {
 		addr = s.hasty
 	}
-	seen, largest := play(in, addr)
+	seen, largest := play(in, addr, func() bool { return s.descriptors(t) <= r.descriptors })
 	took, lost, fault := r.others.close()
+	plain, _, _ := r.plain.close()
 	res := result{name: in.name, seen: summary(seen), took: time.Since(begun)}
 
 	back, isBack := r.settle(t)
@@ -204,7 +278,7 @@ func (r *runner) run(t *testing.T, in *input) (faults, slow []string) {
 	res.back, res.peak = back, peak-rest
 	res.cpu = max(0, after.CPU-before.CPU-r.perEcho*time.Duration(len(took))) / time.Duration(count)
 	res.lines = after.LogLines - before.LogLines
-	res.echo = percentile(took, 90)
+	res.echo, res.plain = percentile(took, 90), percentile(plain, 90)
 	r.results = append(r.results, res)
 
 	if len(seen) != 1 || seen[in.want] == 0 {
@@ -223,8 +297,8 @@ func (r *runner) run(t *testing.T, in *input) (faults, slow []string) {
 	if lost > 0 {
 		wrong("%d echoes of the others were lost: %s", lost, fault)
 	}
-	if res.echo > echoBar*raceFactor {
-		late("echoes of the others took %v (90 %%), want at most %v", res.echo, echoBar)
+	if res.echo-res.plain > echoBar*raceFactor {
+		late("echoes of the others took %v (90 %%), those of a plain server %v, want at most %v more", res.echo, res.plain, echoBar)
 	}
 	if !isBack {
 		wrong("after %v: %d goroutines, %d before; %d descriptors, %d before\n%s", backIn, after.Goroutines, r.goroutines, s.descriptors(t), r.descriptors, crowd(s.ask(t, "stacks").Stacks))
@@ -264,7 +338,7 @@ func (r *runner) settle(t *testing.T) (took time.Duration, ok bool) {
 }
 
 // play runs the peers of an input and counts what they saw.
-func play(in *input, addr string) (seen map[string]int, largest int) {
+func play(in *input, addr string, dropped func() bool) (seen map[string]int, largest int) {
 	var (
 		mu    sync.Mutex
 		peers sync.WaitGroup
@@ -275,7 +349,7 @@ func play(in *input, addr string) (seen map[string]int, largest int) {
 	for range atOnce {
 		peers.Go(func() {
 			for id := next.Add(1); id <= count; id = next.Add(1) {
-				p := &peer{in: in, id: int(id), addr: addr}
+				p := &peer{in: in, id: int(id), addr: addr, dropped: dropped}
 				what := p.run()
 				mu.Lock()
 				seen[what]++
@@ -308,9 +382,9 @@ func summary(seen map[string]int) string {
 func report(results []result) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "input\tpeak MiB\tCPU ms/peer\techo p90 ms\tlog\ttook ms\tback ms\tseen")
+	fmt.Fprintln(w, "input\tpeak MiB\tCPU ms/peer\techo p90 ms\tplain\tlog\ttook ms\tback ms\tseen")
 	for _, r := range results {
-		fmt.Fprintf(w, "%s\t%.1f\t%.2f\t%.1f\t%d\t%.0f\t%.0f\t%s\n", r.name, mib(r.peak), ms(r.cpu), ms(r.echo), r.lines, ms(r.took), ms(r.back), r.seen)
+		fmt.Fprintf(w, "%s\t%.1f\t%.2f\t%.1f\t%.1f\t%d\t%.0f\t%.0f\t%s\n", r.name, mib(r.peak), ms(r.cpu), ms(r.echo), ms(r.plain), r.lines, ms(r.took), ms(r.back), r.seen)
 	}
 	w.Flush()
 	return b.String()

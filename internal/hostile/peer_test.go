@@ -34,12 +34,19 @@ type peer struct {
 	seen    []string // in words, see input.want; the same twice in a row counts once
 	largest int      // of the frames received
 
-	countPings bool // the server's pings are words too
+	dropped    func() bool // whether the server holds no more descriptors than before
+	countPings bool        // the server's pings are words too
 }
 
-// dial connects. Peers are spread over addresses of their own, so that a long run finds free ports.
-func dial(addr string, id int) (*net.TCPConn, error) {
+// dial connects. Peers are spread over addresses of their own, so that a long run finds free ports. A narrow one has as small a
+// window as can be.
+func dial(addr string, id int, narrow bool) (*net.TCPConn, error) {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+id%64))}, Timeout: patience}
+	if narrow {
+		d.Control = func(_, _ string, raw syscall.RawConn) error {
+			return raw.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1) })
+		}
+	}
 	c, err := d.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
@@ -100,7 +107,7 @@ func (p *peer) path() string {
 
 // run plays the input and returns what was seen.
 func (p *peer) run() string {
-	conn, err := dial(p.addr, p.id)
+	conn, err := dial(p.addr, p.id, p.in.narrow)
 	if err != nil {
 		return "dial: " + err.Error()
 	}

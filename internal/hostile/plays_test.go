@@ -9,7 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
-	"syscall"
+	"sync"
 	"time"
 )
 
@@ -80,28 +80,31 @@ func byteByByte(p *peer) {
 		return
 	}
 	s := say("slow")
-	for i := range s {
+	for i := range len(s) {
 		_ = p.write(s[i : i+1])
 	}
 	p.frames()
 }
 
-// unknownTypes sends ten thousand messages of as many types and reads the answers.
+// unknownTypes sends a thousand messages of as many types, which no other peer sends, as fast as they are answered.
 func unknownTypes(p *peer) {
 	if !p.open("") {
 		return
 	}
-	const n = 10_000
-	go func() {
-		for i := range n {
-			if p.write(text(fmt.Sprintf(`{"type":"type%d"}`, i))) != nil {
+	const batches, batch = 4, 250
+	for i := range batches {
+		var b strings.Builder
+		for j := range batch {
+			b.WriteString(text(fmt.Sprintf(`{"type":"type%d_%d"}`, p.id, i*batch+j)))
+		}
+		if err := p.write(b.String()); err != nil {
+			p.sawError(err)
+			return
+		}
+		for range batch {
+			if p.frame() {
 				return
 			}
-		}
-	}()
-	for range n {
-		if p.frame() {
-			return
 		}
 	}
 	_ = p.write(bye)
@@ -110,7 +113,7 @@ func unknownTypes(p *peer) {
 
 // pingFlood never reads.
 func pingFlood(p *peer) {
-	p.unread(strings.Repeat(frame(fin|opPing, strings.Repeat("p", 125)), 20_000))
+	p.unread(strings.Repeat(frame(fin|opPing, strings.Repeat("p", 125)), 10_000))
 }
 
 // echoFlood never reads what it asks for.
@@ -122,18 +125,10 @@ var floods = text(`{"type":"flood"}`)
 
 // floodTrickle reads a byte now and then.
 func floodTrickle(p *peer) {
-	if !p.open("") {
-		return
+	if p.open("") {
+		_ = p.write(floods)
+		p.untilDropped(func() { _, _ = p.r.ReadByte() })
 	}
-	_ = p.write(floods)
-	tick := time.NewTicker(dripPause)
-	defer tick.Stop()
-	for begun := time.Now(); time.Since(begun) < time.Second; <-tick.C {
-		if _, err := p.r.ReadByte(); err != nil {
-			break
-		}
-	}
-	p.toEnd()
 }
 
 // readPings wants the last of 10,000 pings answered.
@@ -141,15 +136,8 @@ func readPings(p *peer) {
 	if !p.open("") {
 		return
 	}
-	const n = 10_000
-	go func() {
-		var b strings.Builder
-		for i := range n {
-			b.WriteString(frame(fin|opPing, fmt.Sprint(i+1)))
-		}
-		_ = p.write(b.String())
-	}()
-	for last := ""; last != fmt.Sprint(n); {
+	go p.write(numberedPings())
+	for last := ""; last != fmt.Sprint(pingCount); {
 		p.wait()
 		op, payload, err := readFrame(p.r)
 		if err != nil {
@@ -164,6 +152,16 @@ func readPings(p *peer) {
 	_ = p.write(bye)
 	p.frame()
 }
+
+const pingCount = 10_000
+
+var numberedPings = sync.OnceValue(func() string {
+	var b strings.Builder
+	for i := range pingCount {
+		b.WriteString(frame(fin|opPing, fmt.Sprint(i+1)))
+	}
+	return b.String()
+})
 
 // silent answers no ping.
 func silent(p *peer) {
@@ -278,33 +276,29 @@ func (p *peer) toEnd() {
 	p.sawError(err)
 }
 
-// unread sends s, reads nothing until the server has had time to see that, and then looks how the connection ended.
+// unread sends s and reads nothing.
 func (p *peer) unread(s string) {
 	if !p.open("") {
 		return
 	}
 	_ = p.conn.SetWriteDeadline(time.Now().Add(patience / 3))
 	_ = p.write(s)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for begun := time.Now(); time.Since(begun) < time.Second && p.established(); <-tick.C {
-	}
-	p.toEnd()
+	p.untilDropped(func() {})
 }
 
-// established reports whether the network has seen no end yet.
-func (p *peer) established() bool {
-	raw, err := p.conn.SyscallConn()
-	if err != nil {
-		return false
+// untilDropped does something now and then until the server has let go of the connection. What the network still holds of it hides the
+// end from a peer that does not read, so it is the server that is looked at.
+func (p *peer) untilDropped(now func()) {
+	tick := time.NewTicker(dripPause)
+	defer tick.Stop()
+	for begun := time.Now(); !p.dropped(); <-tick.C {
+		if time.Since(begun) > patience {
+			p.saw("held")
+			return
+		}
+		now()
 	}
-	const tcpEstablished = 1
-	state := 0
-	err = raw.Control(func(fd uintptr) {
-		// The first byte of struct tcp_info is the state.
-		state, _ = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_INFO)
-	})
-	return err == nil && state&0xff == tcpEstablished
+	p.saw("dropped")
 }
 
 // reset ends the connection without a FIN.

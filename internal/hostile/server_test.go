@@ -56,7 +56,10 @@ func startServer(t *testing.T, mode string) *server {
 			t.Errorf("the server wrote:\n%.8000s", text)
 		}
 	})
-	for _, addr := range []*string{&s.addr, &s.hasty} {
+	for _, addr := range []*string{&s.addr, &s.hasty} { // a plain one has but the first
+		if mode == plainMode && addr == &s.hasty {
+			break
+		}
 		line, err := s.stdout.ReadString('\n')
 		if err != nil {
 			t.Fatalf("no address: %v", err)
@@ -153,12 +156,14 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// others are the fifty connections that nobody may hurt. Each sends a message again and again and compares what comes back.
+// others are connections that nobody may hurt. Each sends a message again and again and compares what comes back.
 type others struct {
-	addr string
-	gate sync.RWMutex // held for writing while nothing of theirs is to run
-	stop chan struct{}
-	done sync.WaitGroup
+	addr  string
+	count int
+	plain bool         // no WebSockets: bytes come back as they are
+	gate  sync.RWMutex // held for writing while nothing of theirs is to run
+	stop  chan struct{}
+	done  sync.WaitGroup
 
 	mu    sync.Mutex
 	took  []time.Duration
@@ -168,14 +173,15 @@ type others struct {
 
 const (
 	otherCount = 50
+	plainCount = 10
 	otherPause = 25 * time.Millisecond
 )
 
 // startOthers connects them, with the gate closed.
-func startOthers(t *testing.T, addr string) *others {
-	o := &others{addr: addr, stop: make(chan struct{})}
+func startOthers(t *testing.T, addr string, count int, plain bool) *others {
+	o := &others{addr: addr, count: count, plain: plain, stop: make(chan struct{})}
 	o.gate.Lock()
-	for i := range otherCount {
+	for i := range count {
 		o.done.Go(func() { o.serve(i) })
 	}
 	t.Cleanup(func() {
@@ -204,27 +210,47 @@ func (o *others) serve(id int) {
 		}
 		var err error
 		if p == nil {
-			p, err = openOther(o.addr, id)
+			p, err = o.openOne(id)
 		}
 		begun := time.Now()
 		if err == nil {
-			err = p.echoes(fmt.Sprintf("other %d says %d", id, n))
+			err = o.echo(p, fmt.Sprintf("other %d says %d", id, n))
 		}
 		o.note(time.Since(begun), err)
 		if err != nil {
 			if p != nil {
 				p.conn.Close()
 			}
-			p = nil
+			p, _ = o.openOne(id) // at once: the server is to hold as many as before
 		}
 		o.gate.RUnlock()
 		<-tick.C
 	}
 }
 
+func (o *others) openOne(id int) (*peer, error) {
+	if !o.plain {
+		return openOther(o.addr, id)
+	}
+	conn, err := dial(o.addr, id, false)
+	return &peer{conn: conn}, err
+}
+
+func (o *others) echo(p *peer, s string) error {
+	if !o.plain {
+		return p.echoes(s)
+	}
+	if err := p.write(s); err != nil {
+		return err
+	}
+	p.wait()
+	_, err := io.ReadFull(p.conn, make([]byte, len(s)))
+	return err
+}
+
 // openOther opens a connection that means well.
 func openOther(addr string, id int) (*peer, error) {
-	conn, err := dial(addr, id)
+	conn, err := dial(addr, id, false)
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +300,7 @@ func (o *others) close() (took []time.Duration, lost int, fault string) {
 		o.mu.Lock()
 		n := len(o.took) + o.lost
 		o.mu.Unlock()
-		if n >= otherCount {
+		if n >= o.count {
 			tick.Stop()
 			break
 		}
