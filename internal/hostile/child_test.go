@@ -160,6 +160,7 @@ func setOption(o *wsrouter.Options, field string, value any) bool {
 func routes(mode string, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/ws", newRouter(mode, logger, nil))
+	mux.Handle("/calm", newRouter(mode, logger, func(o *wsrouter.Options) { o.PingInterval = -1 })) // for others, who read only now and then
 	mux.Handle("/big", newRouter(mode, logger, func(o *wsrouter.Options) { o.MaxMessage = bigLimit }))
 	mux.Handle("/quick", newRouter(mode, logger, func(o *wsrouter.Options) {
 		o.PingInterval, o.PongTimeout, o.WriteTimeout = quickPing, quickPing, quickWrite

@@ -20,7 +20,7 @@ import (
 	"unicode/utf8"
 )
 
-// patience is how long a peer waits for the server's next frame, or for the end.
+// patience is how long a peer waits for the server's next frame, or for the end; twice that, for all.
 const patience = 5 * time.Second
 
 // A peer is one raw connection and what was seen on it.
@@ -31,8 +31,9 @@ type peer struct {
 	conn *net.TCPConn
 	r    *bufio.Reader
 
-	seen    []string // in words, see input.want; the same twice in a row counts once
-	largest int      // of the frames received
+	begun   time.Time // zero: the peer stays
+	seen    []string  // in words, see input.want; the same twice in a row counts once
+	largest int       // of the frames received
 
 	dropped    func() bool // whether the server holds no more descriptors than before
 	countPings bool        // the server's pings are words too
@@ -112,7 +113,7 @@ func (p *peer) run() string {
 		return "dial: " + err.Error()
 	}
 	defer conn.Close()
-	p.conn, p.r = conn, bufio.NewReaderSize(conn, 4<<10)
+	p.conn, p.r, p.begun = conn, bufio.NewReaderSize(conn, 4<<10), time.Now()
 	switch {
 	case p.in.play != nil:
 		p.in.play(p)
@@ -174,7 +175,13 @@ func (p *peer) write(s string) error {
 }
 
 // wait gives the server its time for what is read next.
-func (p *peer) wait() { _ = p.conn.SetReadDeadline(time.Now().Add(patience)) }
+func (p *peer) wait() {
+	until := time.Now().Add(patience)
+	if last := p.begun.Add(2 * patience); !p.begun.IsZero() && last.Before(until) {
+		until = last
+	}
+	_ = p.conn.SetReadDeadline(until)
+}
 
 // saw adds a word.
 func (p *peer) saw(word string) {

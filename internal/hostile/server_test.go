@@ -254,7 +254,7 @@ func openOther(addr string, id int) (*peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{in: &input{}, addr: addr, id: id, conn: conn, r: bufio.NewReader(conn)}
+	p := &peer{in: &input{path: "/calm"}, addr: addr, id: id, conn: conn, r: bufio.NewReader(conn)}
 	if !p.open("") {
 		conn.Close()
 		return nil, fmt.Errorf("refused: %v", p.seen)
