@@ -20,7 +20,7 @@ import (
 	"unicode/utf8"
 )
 
-// patience is how long a peer waits for the server's next frame, or for the end; twice that, for all.
+// patience is how long a peer waits for the server's next frame, or for the end; twice that, for all, more under -race.
 const patience = 5 * time.Second
 
 // A peer is one raw connection and what was seen on it.
@@ -177,7 +177,7 @@ func (p *peer) write(s string) error {
 // wait gives the server its time for what is read next.
 func (p *peer) wait() {
 	until := time.Now().Add(patience)
-	if last := p.begun.Add(2 * patience); !p.begun.IsZero() && last.Before(until) {
+	if last := p.begun.Add(2 * raceFactor * patience); !p.begun.IsZero() && last.Before(until) {
 		until = last
 	}
 	_ = p.conn.SetReadDeadline(until)
