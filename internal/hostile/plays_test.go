@@ -212,6 +212,7 @@ func staysAfter(s string) func(*peer) {
 			_ = p.write(s)
 			p.frames()
 			p.toEnd()
+			p.untilDropped(func() {}) // a half that is closed looks like the end
 		}
 	}
 }
