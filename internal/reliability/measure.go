@@ -1,0 +1,210 @@
+//go:build linux && (amd64 || arm64)
+
+package reliability
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+)
+
+// Stats are what a server holds.
+type Stats struct {
+	Goroutines  int
+	Descriptors int
+	Members     int            // of its rooms
+	Objects     int            // live, after garbage collection
+	Timers      int            // live objects that package time allocated for timers; only with ServerConfig.Profile
+	Sites       map[string]int // live objects by the function of the module that allocated them; only with ServerConfig.Profile
+	RssAnon     int            // bytes, before garbage collection
+	Kernel      int            // bytes that the kernel holds for its sockets, with its own overhead
+	KernelMost  int            // the largest of those
+}
+
+// measure fills in all but Members.
+func measure(profile bool) (s Stats, err error) {
+	if s.RssAnon, err = rssAnon(); err != nil {
+		return s, err
+	}
+	if s.Kernel, s.KernelMost, err = kernelMemory(); err != nil {
+		return s, err
+	}
+	for range 3 { // pools live for two
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	s.Objects = int(m.Mallocs - m.Frees)
+	s.Goroutines = runtime.NumGoroutine()
+	if s.Descriptors, err = descriptors(); err != nil {
+		return s, err
+	}
+	if profile {
+		s.Sites, s.Timers = liveSites()
+	}
+	return s, nil
+}
+
+// rssAnon is the memory that the process wrote to and that is no file's.
+func rssAnon() (int, error) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	for l := range strings.Lines(string(text)) {
+		if v, ok := strings.CutPrefix(l, "RssAnon:"); ok {
+			n, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(v), "kB")))
+			return n << 10, err
+		}
+	}
+	return 0, fmt.Errorf("/proc/self/status has no RssAnon")
+}
+
+func descriptors() (int, error) {
+	list, err := os.ReadDir("/proc/self/fd")
+	return len(list) - 1, err // without the one that reads the list
+}
+
+// kernelMemory is what the kernel holds for this process's sockets, and for the one with most: what waits to be sent or read.
+func kernelMemory() (sum, most int, err error) {
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, e := range list {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil {
+			return 0, 0, err
+		}
+		n := socketMemory(fd)
+		sum, most = sum+n, max(most, n)
+	}
+	return sum, most, nil
+}
+
+// socketMemory is getsockopt(SO_MEMINFO): SK_MEMINFO_RMEM_ALLOC and SK_MEMINFO_WMEM_QUEUED. 0 for what is no socket.
+func socketMemory(fd int) int {
+	const meminfo, rmemAlloc, wmemQueued = 55, 0, 5
+	var info [9]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, meminfo,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(info[rmemAlloc] + info[wmemQueued])
+}
+
+const module = "github.com/wsrouter-go/wsrouter"
+
+// liveSites counts live objects by the innermost function of the module in the stack that allocated them, and those behind timers.
+// It is exact if runtime.MemProfileRate has been 1 from the start.
+func liveSites() (sites map[string]int, timers int) {
+	records := make([]runtime.MemProfileRecord, 1<<10)
+	n, ok := runtime.MemProfile(records, false)
+	for !ok {
+		records = make([]runtime.MemProfileRecord, n+n/2)
+		n, ok = runtime.MemProfile(records, false)
+	}
+	sites = map[string]int{}
+	for _, r := range records[:n] {
+		site, timer := siteOf(r.Stack())
+		live := int(r.InUseObjects())
+		if timer {
+			timers += live
+		}
+		if site != "" {
+			sites[site] += live
+		}
+	}
+	return sites, timers
+}
+
+func siteOf(stack []uintptr) (site string, timer bool) {
+	frames := runtime.CallersFrames(stack)
+	for {
+		f, more := frames.Next()
+		switch f.Function {
+		case "time.AfterFunc", "time.NewTimer", "time.NewTicker":
+			timer = true
+		}
+		if site == "" && strings.HasPrefix(f.Function, module) {
+			site = f.Function
+		}
+		if !more {
+			return site, timer
+		}
+	}
+}
+
+// Queues are what the kernel has taken and the peer's program has not, by the client's port: what waits on the server's side to be
+// acknowledged and on the client's to be read. Both ends are on this machine.
+func Queues(serverPort int) (map[int]int, error) {
+	text, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		return nil, err
+	}
+	queues := map[int]int{}
+	rows := bufio.NewScanner(bytes.NewReader(text))
+	rows.Scan() // titles
+	for rows.Scan() {
+		f := strings.Fields(rows.Text()) // sl local remote state tx:rx …
+		if len(f) < 5 {
+			return nil, fmt.Errorf("/proc/net/tcp: %q", rows.Text())
+		}
+		local, err1 := hexAfterColon(f[1])
+		remote, err2 := hexAfterColon(f[2])
+		rx, err3 := hexAfterColon(f[4])
+		tx, err4 := strconv.ParseInt(strings.Split(f[4], ":")[0], 16, 64)
+		if err := firstOf(err1, err2, err3, err4); err != nil {
+			return nil, err
+		}
+		switch {
+		case f[3] == "0A": // listens: its queue counts connections
+		case local == serverPort:
+			queues[remote] += int(tx)
+		case remote == serverPort:
+			queues[local] += rx
+		}
+	}
+	return queues, rows.Err()
+}
+
+func hexAfterColon(s string) (int, error) {
+	_, s, _ = strings.Cut(s, ":")
+	n, err := strconv.ParseInt(s, 16, 64)
+	return int(n), err
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TCPMemory is what the kernel holds for all TCP sockets of the machine.
+func TCPMemory() (int, error) {
+	text, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		return 0, err
+	}
+	for l := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(l, "TCP:") {
+			continue
+		}
+		if _, v, ok := strings.Cut(l, " mem "); ok {
+			pages, err := strconv.Atoi(strings.TrimSpace(v))
+			return pages * os.Getpagesize(), err
+		}
+	}
+	return 0, fmt.Errorf("/proc/net/sockstat: %q", text)
+}
