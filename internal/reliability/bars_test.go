@@ -23,7 +23,28 @@ import (
 var full = flag.Bool("full", false, "measure at full size: about 25 minutes for each mode")
 
 // notYet are the bars that the router does not meet, with the reason. A bar that is met must not stand here. It has to become empty.
-var notYet = map[string]string{}
+var notYet = map[string]string{
+	"TestSlowReaders/idle":    noIdle,
+	"TestStoppedMemory/idle":  noIdle,
+	"TestLeaks/idle":          noIdle,
+	"TestDeadPeers/idle":      noIdle,
+	"TestDrain/idle":          noIdle,
+	"TestPanicIsolation/idle": noIdle,
+
+	"TestSlowReaders/goroutines/closed":   "the kernel takes 4 MiB before it says no, so the outbox is full too late",
+	"TestSlowReaders/goroutines/kernel":   "neither TCP_NOTSENT_LOWAT nor SO_SNDBUF is set",
+	"TestStoppedMemory/goroutines/kernel": "neither TCP_NOTSENT_LOWAT nor SO_SNDBUF is set",
+
+	"TestDrain/goroutines/spread": "Shutdown closes all idle connections at once",
+
+	"TestPanicIsolation/goroutines/Options.Context":          "it runs under net/http's recover alone: the client gets no answer",
+	"TestPanicIsolation/goroutines/decoder_of_the_session":   "it runs under net/http's recover alone: the client gets no answer",
+	"TestPanicIsolation/goroutines/log,_whatever_it_is_told": "a log that panics while it is told of a panic ends the process",
+	"TestPanicIsolation/goroutines/ConnKey":                  "Options has no ConnKey",
+	"TestPanicIsolation/goroutines/Observer":                 "Options has no Observer",
+}
+
+const noIdle = "Options has no Idle"
 
 // judge fails the test unless the bar is met, or known not to be.
 func judge(t *testing.T, met bool, format string, args ...any) {

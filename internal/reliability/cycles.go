@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -62,16 +64,16 @@ var Kinds = []Kind{
 		})
 	}},
 	{"reads too slowly", 1013, func(address, target string) error {
-		return with(address, target, func(c *Client) error {
-			if err := c.Conn.SetReadBuffer(4 << 10); err != nil {
+		room := fmt.Sprint("slow ", slowest.Add(1))
+		return with(address, target+"&room="+url.QueryEscape(room), func(c *Client) error {
+			defer c.Reset()
+			if err := c.Write(OpText, []byte(`{"type":"do","what":"echo"}`)); err != nil { // then it is a member
 				return err
 			}
-			if err := c.Write(OpText, []byte(`{"type":"do","what":"flood"}`)); err != nil {
+			if _, err := c.ReadMessage(); err != nil {
 				return err
 			}
-			<-time.After(100 * time.Millisecond)
-			c.Reset()
-			return nil
+			return flood(address, room)
 		})
 	}},
 	{"end of stream", 1006, func(address, target string) error {
@@ -112,6 +114,20 @@ func with(address, target string, fn func(*Client) error) error {
 		return err
 	}
 	return fn(c)
+}
+
+// slowest numbers the clients that read too slowly: each is alone in its room.
+var slowest atomic.Int64
+
+// flood fills a room until it is empty.
+func flood(address, room string) error {
+	return with(address, "/?id=flood", func(c *Client) error {
+		if err := c.Write(OpText, []byte(`{"type":"do","what":"flood","room":"`+room+`"}`)); err != nil {
+			return err
+		}
+		_, err := c.ReadMessage()
+		return err
+	})
 }
 
 // ask sends text and waits for a close frame.

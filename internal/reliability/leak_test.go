@@ -13,8 +13,9 @@ import (
 	"github.com/wsrouter-go/wsrouter/internal/reliability"
 )
 
-// TestLeaks: connections begin and end in every way there is, again and again. Behind them goroutines, descriptors, members and timers
-// are exactly as many as before, and live objects do not become more.
+// TestLeaks: connections begin and end in every way there is, again and again. Behind them goroutines, descriptors and members
+// are exactly as many as before, and live objects do not become more, nor rooms and timers among them. Those are counted in the heap,
+// where the runtime may keep what a last connection left: one for each round would be a leak.
 func TestLeaks(t *testing.T) {
 	inModes(t, func(t *testing.T, mode reliability.Mode) {
 		t.Parallel()
@@ -54,10 +55,10 @@ func TestLeaks(t *testing.T) {
 		t.Run("members", func(t *testing.T) { judge(t, after.Members == 0, "%d members of rooms", after.Members) })
 		t.Run("rooms", func(t *testing.T) {
 			was, is := roomsOf(before), roomsOf(after)
-			judge(t, is == was, "%d live objects made by rooms, before %d", is, was)
+			judge(t, is-was < steps, "%d live objects made by rooms, before %d", is, was)
 		})
 		t.Run("timers", func(t *testing.T) {
-			judge(t, after.Timers == before.Timers, "%d timers, before %d", after.Timers, before.Timers)
+			judge(t, after.Timers-before.Timers < steps, "%d timers, before %d", after.Timers, before.Timers)
 		})
 		t.Run("objects", func(t *testing.T) {
 			slope := slopeOf(rounds, cycles/steps)
@@ -94,7 +95,7 @@ func wrongEnds(ended map[string]int, each int) string {
 				all += n
 			}
 		}
-		if k.Code == 0 && all != 0 || k.Code != 0 && (all < each || right*10 < all*9) { // who resets may be the first to be seen
+		if k.Code == 0 && all != 0 || k.Code != 0 && (all < each || right < all) {
 			fmt.Fprintf(&wrong, "; %s: %d ends with %d of %d, want %d", k.Name, right, k.Code, all, each)
 		}
 	}
@@ -103,7 +104,7 @@ func wrongEnds(ended map[string]int, each int) string {
 
 func roomsOf(s reliability.Stats) (n int) {
 	for site, live := range s.Sites {
-		if strings.Contains(site, "(*rooms)") {
+		if strings.Contains(site, "(*rooms)") && !strings.HasSuffix(site, "(map)") {
 			n += live
 		}
 	}

@@ -22,19 +22,11 @@ type Stats struct {
 	Objects     int            // live, after garbage collection
 	Timers      int            // live objects that package time allocated for timers; only with ServerConfig.Profile
 	Sites       map[string]int // live objects by the function of the module that allocated them; only with ServerConfig.Profile
-	RssAnon     int            // bytes, before garbage collection
-	Kernel      int            // bytes that the kernel holds for its sockets, with its own overhead
-	KernelMost  int            // the largest of those
 }
 
 // measure fills in all but Members.
 func measure(profile bool) (s Stats, err error) {
-	if s.RssAnon, err = rssAnon(); err != nil {
-		return s, err
-	}
-	if s.Kernel, s.KernelMost, err = kernelMemory(); err != nil {
-		return s, err
-	}
+	forgetTimers()
 	for range 3 { // pools live for two
 		runtime.GC()
 	}
@@ -51,7 +43,28 @@ func measure(profile bool) (s Stats, err error) {
 	return s, nil
 }
 
-// rssAnon is the memory that the process wrote to and that is no file's.
+// Holding is memory as it stands, without garbage collection.
+type Holding struct {
+	RssAnon int // bytes that the process wrote to and that are no file's
+	Kernel  int // bytes that the kernel holds for the process's sockets, with its own overhead
+}
+
+func holding() (h Holding, err error) {
+	if h.RssAnon, err = rssAnon(); err != nil {
+		return h, err
+	}
+	h.Kernel, err = kernelMemory()
+	return h, err
+}
+
+// forgetTimers makes the runtime drop timers that have been stopped, which it otherwise keeps, with all they refer to, until they are
+// due: those of a processor that goes away move, the others are looked at when there is something to schedule.
+func forgetTimers() {
+	n := runtime.GOMAXPROCS(1)
+	runtime.Gosched()
+	runtime.GOMAXPROCS(n)
+}
+
 func rssAnon() (int, error) {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -71,21 +84,20 @@ func descriptors() (int, error) {
 	return len(list) - 1, err // without the one that reads the list
 }
 
-// kernelMemory is what the kernel holds for this process's sockets, and for the one with most: what waits to be sent or read.
-func kernelMemory() (sum, most int, err error) {
+// kernelMemory is what the kernel holds for this process's sockets: what waits to be sent or read.
+func kernelMemory() (sum int, err error) {
 	list, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	for _, e := range list {
 		fd, err := strconv.Atoi(e.Name())
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
-		n := socketMemory(fd)
-		sum, most = sum+n, max(most, n)
+		sum += socketMemory(fd)
 	}
-	return sum, most, nil
+	return sum, nil
 }
 
 // socketMemory is getsockopt(SO_MEMINFO): SK_MEMINFO_RMEM_ALLOC and SK_MEMINFO_WMEM_QUEUED. 0 for what is no socket.
@@ -126,21 +138,28 @@ func liveSites() (sites map[string]int, timers int) {
 	return sites, timers
 }
 
+// siteOf names who allocated at stack. What a map grew by stands apart, because a map keeps it.
 func siteOf(stack []uintptr) (site string, timer bool) {
 	frames := runtime.CallersFrames(stack)
+	grew, first := false, ""
 	for {
 		f, more := frames.Next()
-		switch f.Function {
-		case "time.AfterFunc", "time.NewTimer", "time.NewTicker":
-			timer = true
+		grew = grew || strings.HasPrefix(f.Function, "internal/runtime/maps.")
+		if first == "" && !strings.HasPrefix(f.Function, "runtime.") {
+			first = f.Function
+			timer = first == "time.AfterFunc" || first == "time.newTimer"
 		}
 		if site == "" && strings.HasPrefix(f.Function, module) {
 			site = f.Function
 		}
 		if !more {
-			return site, timer
+			break
 		}
 	}
+	if site != "" && grew {
+		site += " (map)"
+	}
+	return site, timer
 }
 
 // Queues are what the kernel has taken and the peer's program has not, by the client's port: what waits on the server's side to be

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"reflect"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -89,6 +91,7 @@ type (
 		_    struct{} `ws:"do"`
 		What string   `json:"what" enum:"echo,close,panic,flood,queue,rooms,wait"`
 		N    int      `json:"n" required:"false"`
+		Room string   `json:"room" required:"false"`
 	}
 	// Note is what they get.
 	Note struct {
@@ -132,6 +135,8 @@ func newServer(config string) (verbs, error) {
 	return verbs{
 		"address":   verb(func(struct{}) (string, error) { return s.address, nil }),
 		"stats":     verb(func(struct{}) (Stats, error) { return s.stats() }),
+		"held":      verb(func(struct{}) (Holding, error) { return holding() }),
+		"collect":   verb(func(struct{}) (any, error) { debug.FreeOSMemory(); return nil, nil }),
 		"ends":      verb(func(struct{}) ([]End, error) { return s.takeEnds(), nil }),
 		"began":     verb(func(struct{}) ([]string, error) { return s.whoBegan(), nil }),
 		"release":   verb(func(struct{}) (any, error) { close(s.gate); return nil, nil }),
@@ -188,7 +193,9 @@ func (s *server) listen() error {
 func (s *server) room(name string) wsrouter.Room[Visitor] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rooms[name] = true
+	if !strings.HasPrefix(name, "slow ") { // which are many
+		s.rooms[name] = true
+	}
 	return s.router.Room(name)
 }
 
@@ -207,12 +214,14 @@ func (s *server) do(ctx context.Context, c *conn, m Do) error {
 		return wsrouter.Close(4000, "as you like")
 	case "panic":
 		panic("as you like")
-	case "flood": // until the outbox is full
-		for {
-			if err := c.Send(ctx, Note{Pad: strings.Repeat("x", 4<<10)}); err != nil {
+	case "flood": // until every member's outbox has been full
+		room := s.router.Room(m.Room)
+		for slices.Collect(room.Members()) != nil {
+			if err := room.Broadcast(ctx, Note{Pad: strings.Repeat("x", 4<<10)}); err != nil {
 				return err
 			}
 		}
+		return c.Send(ctx, Note{})
 	case "queue": // a close frame behind a queue
 		for i := range m.N {
 			if err := c.Send(ctx, Note{N: i}); err != nil {
@@ -302,9 +311,9 @@ func (s *server) broadcast(b Broadcast) (sent int, err error) {
 
 // fill sends every member messages of its own, as the overflow policy lets it, and returns how many bytes were taken.
 func (s *server) fill(b Broadcast) (taken int, err error) {
+	pad := padding(b.Size)
 	for c := range s.room(b.Room).Members() {
 		for {
-			pad := padding(b.Size)
 			if err := c.Send(context.Background(), Note{Pad: pad}); err != nil {
 				break
 			}
