@@ -38,7 +38,7 @@ func measure(profile bool) (s Stats, err error) {
 		return s, err
 	}
 	if profile {
-		s.Sites, s.Timers = liveSites()
+		s.liveSites()
 	}
 	return s, nil
 }
@@ -115,51 +115,72 @@ func socketMemory(fd int) int {
 
 const module = "github.com/wsrouter-go/wsrouter"
 
-// liveSites counts live objects by the innermost function of the module in the stack that allocated them, and those behind timers.
-// It is exact if runtime.MemProfileRate has been 1 from the start.
-func liveSites() (sites map[string]int, timers int) {
+// liveSites counts live objects and the timers among them, also by the innermost function of the module in the stack that allocated
+// them. It is exact if runtime.MemProfileRate has been 1 from the start. What the scheduler allocates, and keeps for the next
+// goroutine that runs or waits, does not count.
+func (s *Stats) liveSites() {
 	records := make([]runtime.MemProfileRecord, 1<<10)
 	n, ok := runtime.MemProfile(records, false)
 	for !ok {
 		records = make([]runtime.MemProfileRecord, n+n/2)
 		n, ok = runtime.MemProfile(records, false)
 	}
-	sites = map[string]int{}
+	s.Sites, s.Objects = map[string]int{}, 0
 	for _, r := range records[:n] {
-		site, timer := siteOf(r.Stack())
-		live := int(r.InUseObjects())
-		if timer {
-			timers += live
+		site := siteOf(r.Stack())
+		if site.scheduler {
+			continue
 		}
-		if site != "" {
-			sites[site] += live
+		live := int(r.InUseObjects())
+		s.Objects += live
+		if site.timer {
+			s.Timers += live
+		}
+		if site.function != "" {
+			s.Sites[site.String()] += live
 		}
 	}
-	return sites, timers
 }
 
-// siteOf names who allocated at stack. What a map grew by stands apart, because a map keeps it.
-func siteOf(stack []uintptr) (site string, timer bool) {
+// site is who allocated something.
+type site struct {
+	function  string // of the module; "": none
+	timer     bool   // package time did, for a timer
+	grows     bool   // a map did, which keeps it
+	scheduler bool
+}
+
+func (s site) String() string {
+	switch {
+	case s.timer:
+		return s.function + " (timer)"
+	case s.grows:
+		return s.function + " (map)"
+	}
+	return s.function
+}
+
+func siteOf(stack []uintptr) (s site) {
 	frames := runtime.CallersFrames(stack)
-	grew, first := false, ""
+	first := ""
 	for {
 		f, more := frames.Next()
-		grew = grew || strings.HasPrefix(f.Function, "internal/runtime/maps.")
+		switch f.Function {
+		case "runtime.acquireSudog", "runtime.newproc1", "runtime.malg", "runtime.allocm":
+			s.scheduler = true
+		}
+		s.grows = s.grows || strings.HasPrefix(f.Function, "internal/runtime/maps.")
 		if first == "" && !strings.HasPrefix(f.Function, "runtime.") {
 			first = f.Function
-			timer = first == "time.AfterFunc" || first == "time.newTimer"
+			s.timer = first == "time.AfterFunc" || first == "time.newTimer"
 		}
-		if site == "" && strings.HasPrefix(f.Function, module) {
-			site = f.Function
+		if s.function == "" && strings.HasPrefix(f.Function, module) {
+			s.function = f.Function
 		}
 		if !more {
-			break
+			return s
 		}
 	}
-	if site != "" && grew {
-		site += " (map)"
-	}
-	return site, timer
 }
 
 // Queues are what the kernel has taken and the peer's program has not, by the client's port: what waits on the server's side to be

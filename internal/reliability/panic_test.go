@@ -53,14 +53,17 @@ func panicAt(t *testing.T, server process, address string, p reliability.Positio
 	} else if err := <-served; !closedWith(err, 1001) {
 		errs = append(errs, fmt.Errorf("the other client: %v, want a close frame with 1001", err))
 	}
-	if !server.Alive() {
-		return fmt.Errorf("the process died: %.300s", server.Errors())
-	}
 	var lines []string
+	var lost error
 	eventually(2*time.Second, func() bool { // a peer may see the end before it is logged
-		lines = append(lines, ask[[]string](server, "logs", nothing{})...)
-		return len(lines) >= p.Lines
+		var more []string
+		lost = server.Ask(t.Context(), "logs", nothing{}, &more)
+		lines = append(lines, more...)
+		return len(lines) >= p.Lines || lost != nil
 	})
+	if lost != nil {
+		return fmt.Errorf("the server: %.300s", lost.Error())
+	}
 	if len(lines) != p.Lines {
 		errs = append(errs, fmt.Errorf("%d lines in the log, want %d: %q", len(lines), p.Lines, lines))
 	}

@@ -126,7 +126,7 @@ var Positions = []Position{
 			}
 		})
 	}, options: func(o *wsrouter.Options, log *capture) {
-		o.Outbox, o.Overflow = 1, wsrouter.OverflowDropNewest
+		o.Outbox, o.Overflow = 4<<10, wsrouter.OverflowDropNewest
 		log.trap = func(r slog.Record) {
 			if r.Message == "wsrouter: messages dropped, the peer reads too slowly" {
 				panic("log")

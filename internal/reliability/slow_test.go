@@ -38,7 +38,7 @@ func (s slow) takes(n int) time.Duration {
 // stopped are closed when their outbox and their share of the kernel are full, and neither takes more memory than it may.
 func TestSlowReaders(t *testing.T) {
 	inModes(t, func(t *testing.T, mode reliability.Mode) {
-		size := slow{members: 100, stopped: 10, pairs: 4, size: 4 << 10, perSecond: 100, outbox: 256 << 10}
+		size := slow{members: 50, stopped: 10, pairs: 4, size: 4 << 10, perSecond: 100, outbox: 256 << 10}
 		if *full {
 			size = slow{members: 3000, stopped: 100, pairs: 9, size: 4 << 10, perSecond: 10, outbox: 64 << 10}
 		}
