@@ -16,7 +16,9 @@ import (
 // answers no ping.
 func TestDeadPeers(t *testing.T) {
 	inModes(t, func(t *testing.T, mode reliability.Mode) {
-		t.Parallel()
+		if !*full {
+			t.Parallel()
+		}
 		ping, pong, watch := time.Second, time.Second, 10*time.Second
 		if *full {
 			ping, pong, watch = 5*time.Second, 3*time.Second, 5*time.Minute

@@ -17,7 +17,9 @@ import (
 // timers are as many as before, and live objects do not become more.
 func TestLeaks(t *testing.T) {
 	inModes(t, func(t *testing.T, mode reliability.Mode) {
-		t.Parallel()
+		if !*full {
+			t.Parallel()
+		}
 		const steps = 10
 		cycles, warm := 5000, 1200
 		if *full {
