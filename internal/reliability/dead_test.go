@@ -5,6 +5,7 @@ package reliability_test
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -71,5 +72,26 @@ func TestDeadPeers(t *testing.T) {
 		t.Run("live", func(t *testing.T) {
 			judge(t, len(wrong) == 0, "in %v %d live peers of 300 were closed %.300v", watch, len(wrong), wrong)
 		})
+	})
+}
+
+// TestStalledServer: the server's process stands still for longer than peers have to answer, as on a machine that is suspended. It was the
+// server that did not hear; nobody is closed for it.
+func TestStalledServer(t *testing.T) {
+	inModes(t, func(t *testing.T, mode reliability.Mode) {
+		if !*full {
+			t.Parallel()
+		}
+		ping, pong := 500*time.Millisecond, 500*time.Millisecond
+		server, address := serve(t, reliability.ServerConfig{Mode: mode, Ping: ping, Pong: pong})
+		live := start(t, "clients", reliability.CrowdConfig{Address: address, Pause: pong / 2})
+		ask[int64](live, "dial", reliability.Dialling{Group: "live", N: 300, Habit: reliability.Late})
+		<-time.After(ping * 12 / 10) // the answers to the first ping are on their way
+		server.stop()
+		<-time.After(ping + pong + time.Second)
+		server.signal(syscall.SIGCONT)
+		<-time.After(3 * time.Second)
+		ends := ask[[]reliability.End](server, "ends", nothing{})
+		judge(t, len(ends) == 0, "%d live peers of 300 were closed after the server stood still", len(ends))
 	})
 }

@@ -55,13 +55,16 @@ func TestDrain(t *testing.T) {
 				began[id]++
 			}
 			answered := 0
+			var wrong []reliability.Fate
 			for _, f := range busy {
 				if f.Replies == began[f.ID] && f.Code == 1001 {
 					answered += f.Replies
+				} else {
+					wrong = append(wrong, f)
 				}
 			}
-			judge(t, st.Err == "" && answered == len(again), "of %d handlers that began, %d for a second message, the answers of %d stood before a 1001; Shutdown took %v of %v, error %q",
-				len(again), len(again)-clients, answered, seconds(st.Done-st.Began), within, st.Err)
+			judge(t, st.Err == "" && answered == len(again), "of %d handlers that began, %d for a second message, the answers of %d stood before a 1001; Shutdown took %v of %v, error %q; otherwise: %.500v",
+				len(again), len(again)-clients, answered, seconds(st.Done-st.Began), within, st.Err, wrong)
 		})
 		t.Run("idle", func(t *testing.T) {
 			closed := 0
