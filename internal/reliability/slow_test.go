@@ -38,7 +38,7 @@ func (s slow) takes(n int) time.Duration {
 // stopped are closed when their outbox and their share of the kernel are full, and neither takes more memory than it may.
 func TestSlowReaders(t *testing.T) {
 	inModes(t, func(t *testing.T, mode reliability.Mode) {
-		size := slow{members: 50, stopped: 10, pairs: 4, size: 4 << 10, perSecond: 100, outbox: 256 << 10}
+		size := slow{members: 50, stopped: 5, pairs: 4, size: 8 << 10, perSecond: 100, outbox: 256 << 10}
 		if *full {
 			size = slow{members: 3000, stopped: 100, pairs: 9, size: 4 << 10, perSecond: 10, outbox: 64 << 10}
 		}
@@ -57,22 +57,18 @@ func slowReaders(t *testing.T, mode reliability.Mode, size slow) {
 		ask[int64](crowd, "dial", reliability.Dialling{Group: group, Room: room, N: n, Habit: reliability.Reads})
 	}
 	dial("others", size.members-size.stopped)
-	bound := size.takes(size.outbox+kernelMost) + time.Second
-	quiet := bound // how long nobody has stopped
-	if !*full {
-		quiet = time.Second
-	}
+	window := size.takes(size.outbox+kernelMost) + time.Second // the longest that any may be there
 	var ratios []float64
 	fill := filling{others: map[string]int{}}
 	for i := range size.pairs {
 		group := fmt.Sprint("stopped", i)
 		dial(group, size.stopped)
 		end := fill.watch(t, server, address) // in both windows, because looking takes time too
-		before := stream(t, server, crowd, size, quiet)
+		before := stream(t, server, crowd, size, window)
 		ask[[]reliability.End](server, "ends", nothing{})
 
 		stopped := ask[int64](crowd, "stop", group)
-		during := stream(t, server, crowd, size, bound)
+		during := stream(t, server, crowd, size, window)
 		end()
 		fill.take(ask[[]reliability.End](server, "ends", nothing{}), stopped)
 		ask[any](crowd, "drop", group)
