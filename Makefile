@@ -18,7 +18,7 @@ TESTED  := $(filter-out $(BROWSER),$(MODULES))
 # Installed by version, so that it stands in nobody's module graph.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help test fmt vet staticcheck unit fuzz bench browser page lint-docs golden
+.PHONY: help test fmt vet staticcheck unit fuzz bench performance browser page lint-docs golden
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,8 +50,11 @@ fuzz: ## each fuzz target for FUZZTIME
 	  done; \
 	done
 
-bench: ## beside other libraries, BENCHCOUNT rounds: medians and ratios
-	cd internal/bench && $(GO) run . -count $(BENCHCOUNT)
+bench: ## CPU and latency beside other libraries, BENCHCOUNT rounds: medians and ratios
+	cd internal/bench && $(GO) run . -count $(BENCHCOUNT) echo-1 echo-16 latency broadcast
+
+performance: ## all of internal/bench, over an hour on a quiet machine, into docs/performance.md; JOBS="echo-1 latency" for some of it
+	cd internal/bench && $(GO) run . -table $(JOBS)
 
 browser: ## the chat and the docs page in a headless Chromium, which must be installed (needs npm for axe-core)
 	[ -f apidoc/page/node_modules/axe-core/axe.min.js ] || npm ci --prefix apidoc/page --ignore-scripts --no-audit --no-fund --loglevel=error

@@ -402,15 +402,22 @@ func (r *router) upgrade(c *conn, w http.ResponseWriter, req *http.Request) (*ws
 			c.hook.Opened(codec{r})
 		}
 	}
-	conn, early, err := wsconn.Hijack(w, req, wsconn.Handshake{Subprotocol: c.subprotocol})
+	extensions, agreed, err := loop.Negotiate(req.Header.Values("Sec-WebSocket-Extensions"))
+	if err != nil {
+		return nil, err // checkHandshake has seen to it
+	}
+	conn, early, err := wsconn.Hijack(w, req, wsconn.Handshake{Subprotocol: c.subprotocol, Extensions: extensions})
 	if err != nil {
 		c.cancel(ErrClosed)
+		if agreed != nil {
+			agreed.Close()
+		}
 		return nil, err
 	}
 	if base.Done() != nil {
 		c.unbase = context.AfterFunc(base, c.drain)
 	}
-	return loop.New(conn, early, c), nil
+	return loop.New(conn, early, agreed, c), nil
 }
 
 // chooseSubprotocol returns the first of ours that the client offers; else one that carried a credential, because a browser

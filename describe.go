@@ -2,6 +2,7 @@ package wsrouter
 
 import (
 	"encoding/json"
+	"net/http"
 	"slices"
 
 	"github.com/wsrouter-go/wsrouter/internal/comment"
@@ -18,11 +19,12 @@ type Spec struct {
 	Binary             bool   // JSON travels in binary frames
 	Subprotocols       []string
 	Params             []Param
-	Resolves           bool // the session has a Resolve, which may refuse the upgrade with any status
+	Resolves           bool  // the session has a Resolve, which may refuse the upgrade with any status
+	Refuses            []int // statuses of a refused upgrade beside 400, 403, 426 and 503, which any may get
 	Receives           []Operation
 	Sends              []Message // what a client may get at any time
 	Error              Message
-	Limits             map[string]int64 // "maxMessage", "outbox" in bytes, "pingInterval", "pongTimeout", "writeTimeout" in ms, "depth"
+	Limits             map[string]int64 // "maxMessage", "outbox" in bytes, "pingInterval", "pongTimeout", "writeTimeout" in ms, "depth"; "maxConns", "maxConnsPerKey" if limited
 }
 
 // Param is one source of one tagged field of the session. A field with several sources has one Param for each,
@@ -88,6 +90,16 @@ func (r *router) describe() Spec {
 			"messageTimeout": o.MessageTimeout.Milliseconds(),
 			"depth":          maxDepth,
 		},
+	}
+	if o.MaxConns > 0 {
+		s.Limits["maxConns"] = int64(o.MaxConns)
+	}
+	if len(o.Hosts) > 0 {
+		s.Refuses = append(s.Refuses, http.StatusMisdirectedRequest)
+	}
+	if o.MaxConnsPerKey > 0 {
+		s.Limits["maxConnsPerKey"] = int64(o.MaxConnsPerKey)
+		s.Refuses = append(s.Refuses, http.StatusTooManyRequests)
 	}
 	for _, rt := range r.routes {
 		s.Receives = append(s.Receives, r.describeRoute(rt))

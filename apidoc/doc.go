@@ -9,7 +9,7 @@
 //
 //	in Go                         in OpenAPI 3.1.1                                    in AsyncAPI 3.0.0
 //	a router at /ws/{room_id}     GET /ws/{room_id} with the answers 101, 400, 403,   a channel at that address
-//	                              426 and default
+//	                              426, 503, default, and 421 and 429 if limited
 //	fields of the session         its parameters; those of the path on every          parameters of the channel, and query and
 //	                              operation                                           headers of its ws binding
 //	router.Sends(A{}, B{})        the content of the 101: oneOf with a                an operation of action send, the error

@@ -2,6 +2,7 @@ package apidoc
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -205,11 +206,28 @@ func (w *writer) handshake(e *endpoint) *object {
 		responses.set("400", w.refused("The handshake is malformed."))
 	}
 	responses.set("403", w.refused("The Origin of the page is not allowed."))
-	responses.set("426", w.refused("The request is no WebSocket handshake."))
-	if e.Resolves {
-		return responses.set("default", w.refused("Refused by the application, or the server cannot take it now."))
+	if slices.Contains(e.Refuses, http.StatusMisdirectedRequest) {
+		responses.set("421", w.refused("The Host header names another server."))
 	}
-	return responses.set("default", w.refused("The server cannot take it now."))
+	responses.set("426", w.refused("The request is no WebSocket handshake."))
+	if slices.Contains(e.Refuses, http.StatusTooManyRequests) {
+		responses.set("429", w.refusedForNow("Whom the request belongs to has as many connections as it may."))
+	}
+	full := "The server is stopping."
+	if _, limited := e.Limits["maxConns"]; limited {
+		full = "The server is stopping, or holds as many connections as it may."
+	}
+	responses.set("503", w.refusedForNow(full))
+	if e.Resolves {
+		return responses.set("default", w.refused("Refused by the application, or the server failed."))
+	}
+	return responses.set("default", w.refused("The server failed."))
+}
+
+// refusedForNow says also when to try again.
+func (w *writer) refusedForNow(description string) *object {
+	retry := newObject("description", "Seconds to wait before the next try.", "schema", newObject("type", "integer"))
+	return w.refused(description).set("headers", newObject("Retry-After", retry))
 }
 
 // protocolHeader describes the header of the 101, nil if there is none. A subprotocol that carries a value may be agreed

@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"html/template"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -385,7 +387,15 @@ func (e *endpoint) refusals() []pageFact {
 	if len(e.Params) > 0 {
 		wrong = "a parameter is wrong, or the handshake"
 	}
-	list := []pageFact{{"400", wrong}, {"403", "the Origin is not allowed"}, {"426", "no WebSocket handshake"}}
+	list := []pageFact{{"400", wrong}, {"403", "the Origin is not allowed"}}
+	if slices.Contains(e.Refuses, http.StatusMisdirectedRequest) {
+		list = append(list, pageFact{"421", "the Host header names another server"})
+	}
+	list = append(list, pageFact{"426", "no WebSocket handshake"})
+	if slices.Contains(e.Refuses, http.StatusTooManyRequests) {
+		list = append(list, pageFact{"429", "as many connections of one client as there may be"})
+	}
+	list = append(list, pageFact{"503", "the server is stopping, or full"})
 	if e.Resolves {
 		list = append(list, pageFact{"other", "refused by the application"})
 	}
@@ -401,13 +411,17 @@ func (e *endpoint) limits() []pageFact {
 		}
 	}
 	add("maxMessage", "largest message", size)
-	add("depth", "deepest nesting", func(v int64) string { return strconv.FormatInt(v, 10) + " levels" })
+	add("depth", "deepest nesting", func(v int64) string { return count(v) + " levels" })
+	add("maxConns", "connections", count)
+	add("maxConnsPerKey", "connections of one client", count)
 	add("outbox", "waiting for a slow client", size)
 	add("pingInterval", "ping every", duration)
 	add("pongTimeout", "pong within", duration)
 	add("writeTimeout", "write within", duration)
 	return list
 }
+
+func count(v int64) string { return strconv.FormatInt(v, 10) }
 
 func size(v int64) string {
 	if v >= 1024 && v%1024 == 0 {

@@ -41,7 +41,8 @@ func run(ctx context.Context, addr string, stdout io.Writer) error {
 		return err
 	}
 	chat := newChat()
-	server := &http.Server{Handler: routes(chat), ReadHeaderTimeout: 10 * time.Second}
+	server := wsrouter.Server(routes(chat))
+	chat.Register(server)
 	fmt.Fprintf(stdout, "chat: http://%[1]s  docs: http://%[1]s/docs\n", shown(addr, ln))
 
 	served := make(chan error, 1)
@@ -53,7 +54,7 @@ func run(ctx context.Context, addr string, stdout io.Writer) error {
 	}
 	ending, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	// Server.Shutdown forgets upgraded connections; the router closes them.
+	// Server.Shutdown begins the router's too, which is what waits for upgraded connections.
 	return errors.Join(server.Shutdown(ending), chat.Shutdown(ending))
 }
 

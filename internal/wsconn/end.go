@@ -222,6 +222,9 @@ func (s *Socket) leave() {
 	s.shard.forget(s)
 	s.freeInput()
 	s.parser.release()
+	if s.deflate != nil {
+		s.deflate.Close()
+	}
 	s.conn.close(s)
 	s.leftOne()
 }

@@ -1,10 +1,6 @@
 package wsconn
 
-import (
-	"errors"
-	"strconv"
-	"strings"
-)
+import "strconv"
 
 // CompressionConfig says how permessage-deflate is agreed on.
 type CompressionConfig struct {
@@ -18,33 +14,21 @@ const (
 	maxWindowBits     = 15
 )
 
-var errExtensions = errors.New("Sec-WebSocket-Extensions breaks the grammar of RFC 6455 section 9.1")
-
 // Negotiate answers the Sec-WebSocket-Extensions headers of a handshake. It agrees on the first offer of
 // permessage-deflate that RFC 7692 section 7.1 allows: response is then the header of the 101, and the caller calls Close
 // on agreed when the connection ends or does not come about. All other offers are declined, and all if config is nil: then
 // it returns "" and nil. It fails if the headers break their grammar, which is a 400 also where nothing is agreed on.
 func Negotiate(headers []string, config *CompressionConfig) (response string, agreed *Compression, err error) {
-	var first offer
-	elements := 0
-	for _, h := range headers {
-		for p := (scanner{h}); p.more(); elements++ {
-			o, ok := p.offer()
-			if !ok {
-				return "", nil, errExtensions
-			}
-			if o.valid && !first.valid {
-				first = o
-			}
+	extensions, err := ParseExtensions(headers)
+	if err != nil || config == nil {
+		return "", nil, err
+	}
+	for _, e := range extensions {
+		if o := readOffer(e); o.valid {
+			response, agreed = o.accept(config)
+			break
 		}
 	}
-	if elements == 0 && len(headers) > 0 {
-		return "", nil, errExtensions
-	}
-	if !first.valid || config == nil {
-		return "", nil, nil
-	}
-	response, agreed = first.accept(config)
 	return response, agreed, nil
 }
 
@@ -55,6 +39,15 @@ type offer struct {
 	noContext  bool  // client_no_context_takeover
 	serverBits int   // server_max_window_bits. 0: absent
 	clientBits int   // client_max_window_bits. 0: absent or without a value
+}
+
+// readOffer reads what an extension asks for, if it is permessage-deflate.
+func readOffer(e Extension) (o offer) {
+	o.valid = e.Name == permessageDeflate
+	for _, p := range e.Params {
+		o.set(p.Name, p.Value, p.Value != "")
+	}
+	return o
 }
 
 // set takes one parameter. One that is unknown, given twice or out of range makes the offer one to decline
@@ -110,77 +103,4 @@ func (o *offer) accept(config *CompressionConfig) (string, *Compression) {
 		response += "; server_max_window_bits=" + strconv.Itoa(o.serverBits)
 	}
 	return response, c
-}
-
-// A scanner reads a list of extensions. Blanks may stand between all of its parts, and elements be empty (RFC 2616 section 2.1).
-type scanner struct{ s string }
-
-// more reports whether another element follows.
-func (p *scanner) more() bool {
-	p.s = strings.TrimLeft(p.s, " \t,")
-	return p.s != ""
-}
-
-// offer reads an element up to its comma or the end.
-func (p *scanner) offer() (o offer, ok bool) {
-	name, ok := p.token()
-	o.valid = name == permessageDeflate
-	for ok && p.accept(';') {
-		name, ok = p.token()
-		value, hasValue := "", ok && p.accept('=')
-		if hasValue && p.accept('"') {
-			value, ok = p.quoted()
-		} else if hasValue {
-			value, ok = p.token()
-		}
-		o.set(name, value, hasValue)
-	}
-	return o, ok && (p.accept(',') || p.s == "")
-}
-
-// accept takes c and the blanks around it.
-func (p *scanner) accept(c byte) bool {
-	p.s = strings.TrimLeft(p.s, " \t")
-	if p.s == "" || p.s[0] != c {
-		return false
-	}
-	p.s = p.s[1:]
-	if c != '"' {
-		p.s = strings.TrimLeft(p.s, " \t")
-	}
-	return true
-}
-
-func (p *scanner) token() (string, bool) {
-	n := 0
-	for n < len(p.s) && isToken(p.s[n]) {
-		n++
-	}
-	token := p.s[:n]
-	p.s = p.s[n:]
-	return token, n > 0
-}
-
-// quoted reads the rest of a quoted string, which must be a token when unescaped.
-func (p *scanner) quoted() (string, bool) {
-	var b strings.Builder
-	for i := 0; i < len(p.s); i++ {
-		if p.s[i] == '"' {
-			p.s = p.s[i+1:]
-			return b.String(), b.Len() > 0
-		}
-		if p.s[i] == '\\' {
-			i++
-		}
-		if i == len(p.s) || !isToken(p.s[i]) {
-			break
-		}
-		b.WriteByte(p.s[i])
-	}
-	return "", false
-}
-
-// isToken reports whether c may stand in a token (RFC 2616 section 2.2).
-func isToken(c byte) bool {
-	return c > ' ' && c < 0x7f && !strings.ContainsRune("()<>@,;:\\\"/[]?={}", rune(c))
 }

@@ -61,27 +61,6 @@ func (c *Compression) Close() {
 	c.size, c.window = 0, nil
 }
 
-// A Message is compressed at most once, when the first connection that takes it so asks for it.
-// It is safe for use by any goroutine.
-type Message struct {
-	Data []byte // as it is; not to be changed
-
-	once     sync.Once
-	deflated []byte // nil if that is not shorter
-}
-
-// Payload returns what c takes, and whether it is compressed. c may be nil, which takes Data.
-func (m *Message) Payload(c *Compression) (payload []byte, compressed bool) {
-	if !c.Sends(len(m.Data)) {
-		return m.Data, false
-	}
-	m.once.Do(func() { m.deflated, _ = Deflate(nil, m.Data) })
-	if m.deflated == nil {
-		return m.Data, false
-	}
-	return m.deflated, true
-}
-
 // Windows is the memory for the context of clients, shared by all connections of a router.
 // It is safe for use by any goroutine; a nil one is empty.
 type Windows struct{ free atomic.Int64 }

@@ -43,3 +43,23 @@ func (c *Compression) Context() (size, held int) { return c.size, cap(c.window) 
 
 // Free is what is left of w.
 func (w *Windows) Free() int { return int(w.free.Load()) }
+
+// FrameOf is a text message that many send.
+func FrameOf(data []byte) *Frame {
+	b := NewBuffer()
+	b.B = append(b.B, data...)
+	return NewFrame(b, false)
+}
+
+// Payload is what c sends of f.
+func (f *Frame) Payload(c *Compression) (payload []byte, compressed bool) {
+	frame := f.of(c)
+	head := 2
+	switch frame[1] {
+	case 126:
+		head = 4
+	case 127:
+		head = 10
+	}
+	return frame[head:], frame[0]&rsv1 != 0
+}

@@ -589,7 +589,7 @@ func TestSmallServerWindow(t *testing.T) {
 		_, c := agree(t, fmt.Sprintf("permessage-deflate; server_max_window_bits=%d", bits), &wsconn.CompressionConfig{})
 		far := append(append(sample(100), make([]byte, 1<<bits-200)...), sample(100)...) // repeats what is as far back as can be
 		for _, p := range [][]byte{far, append(far, 0)} {
-			m := &wsconn.Message{Data: p}
+			m := wsconn.FrameOf(p)
 			if _, compressed := m.Payload(c); compressed != (len(p) <= 1<<bits || bits == 15) {
 				t.Errorf("%d bits: %d bytes are sent compressed: %v", bits, len(p), compressed)
 			}
@@ -601,7 +601,7 @@ func TestMessageIsCompressedOnce(t *testing.T) {
 	config := &wsconn.CompressionConfig{MinSize: 256}
 	_, a := agree(t, "permessage-deflate", config)
 	_, narrow := agree(t, "permessage-deflate; server_max_window_bits=8", config)
-	m := &wsconn.Message{Data: sample(2000)}
+	m := wsconn.FrameOf(sample(2000))
 	var wg sync.WaitGroup
 	payloads := make([][]byte, 8)
 	for i := range payloads {
@@ -613,17 +613,17 @@ func TestMessageIsCompressedOnce(t *testing.T) {
 			t.Fatal("two receivers have two compressed copies")
 		}
 	}
-	if out, err := wsconn.Inflate(nil, payloads[0], 2000, nil); err != nil || !bytes.Equal(out, m.Data) {
+	if out, err := wsconn.Inflate(nil, payloads[0], 2000, nil); err != nil || !bytes.Equal(out, m.Data()) {
 		t.Fatal(err)
 	}
 	for _, c := range []*wsconn.Compression{nil, narrow} {
-		if p, compressed := m.Payload(c); compressed || &p[0] != &m.Data[0] {
+		if p, compressed := m.Payload(c); compressed || &p[0] != &m.Data()[0] {
 			t.Fatalf("%v does not get the message as it is", c)
 		}
 	}
 	noise := make([]byte, 1000)
 	rand.New(rand.NewSource(5)).Read(noise)
-	if p, compressed := (&wsconn.Message{Data: noise}).Payload(a); compressed || !bytes.Equal(p, noise) {
+	if p, compressed := wsconn.FrameOf(noise).Payload(a); compressed || !bytes.Equal(p, noise) {
 		t.Fatal("noise is sent compressed")
 	}
 }

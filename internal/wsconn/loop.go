@@ -42,11 +42,17 @@ const maxShards = 64
 // now is the time that deadlines are told in.
 func (l *Loop) now() time.Duration { return time.Since(l.epoch) }
 
+// Negotiate answers the Sec-WebSocket-Extensions headers of a handshake, as [Negotiate] does.
+func (l *Loop) Negotiate(headers []string) (response string, agreed *Compression, err error) {
+	return Negotiate(headers, l.Compression)
+}
+
 // New returns the socket for conn, which has answered with a 101; its h is called after Start. early is what the peer has already sent
-// behind its handshake, and is not kept.
-func (l *Loop) New(conn net.Conn, early []byte, h Handler) *Socket {
+// behind its handshake, and is not kept; agreed is what Negotiate returned, or nil.
+func (l *Loop) New(conn net.Conn, early []byte, agreed *Compression, h Handler) *Socket {
 	s := &Socket{loop: l, shard: &l.shards[int(l.turn.Add(1))&(len(l.shards)-1)], h: h}
 	s.conn = newConn(s, conn)
+	s.deflate, s.parser.deflated = agreed, agreed != nil
 	s.left.Store(2)
 	if len(early) > 0 {
 		s.in = getBuffer(len(early))

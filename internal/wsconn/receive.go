@@ -1,6 +1,11 @@
 package wsconn
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+)
 
 const (
 	readSize = 8 << 10
@@ -133,6 +138,9 @@ func (s *Socket) deliver(ev event) (mine bool) {
 		m.free()
 		return true
 	}
+	if ev.compressed && !s.inflate(&m) {
+		return true
+	}
 	if s.loop.Rate.on() && !s.allow(len(m.data)) {
 		m.limited = true
 	}
@@ -149,6 +157,30 @@ func (s *Socket) deliver(ev event) (mine bool) {
 			return true
 		}
 	}
+}
+
+// inflate replaces the data of m by what it was before it was compressed. It ends the connection if that cannot be or breaks a rule.
+func (s *Socket) inflate(m *received) bool {
+	buf := getBuffer(2 * len(m.data))
+	data, err := s.deflate.Inflate(buf.B, m.data, s.loop.MaxMessage)
+	m.free()
+	buf.B = data
+	m.data, m.buf = data, buf
+	var code int
+	switch {
+	case errors.Is(err, errInflateLimit):
+		code, err = statusTooBig, fmt.Errorf("message over %d bytes when inflated", s.loop.MaxMessage)
+	case err != nil:
+		code = statusNotUTF8 // inconsistent data (RFC 6455, section 7.4.1)
+	case !m.binary && !utf8.Valid(data):
+		code, err = errNotUTF8.code, errNotUTF8
+	default:
+		return true
+	}
+	m.free()
+	s.deaf = true
+	s.fail(code, err)
+	return false
 }
 
 // open runs the handler's Open. It reports whether the reading role is still the caller's.

@@ -28,11 +28,23 @@ func NewBuffer() *Buffer {
 // Free gives back a buffer that is not handed on.
 func (b *Buffer) Free() { b.free() }
 
-// frame writes the header before the message in b and returns both.
-func (b *Buffer) frame(isBinary bool) []byte {
+// deflate returns the message in b compressed, or nil if that is not shorter.
+func (b *Buffer) deflate() *Buffer {
+	d := NewBuffer()
+	out, ok := Deflate(d.B, b.B[HeaderRoom:])
+	d.B = out
+	if !ok {
+		d.free()
+		return nil
+	}
+	return d
+}
+
+// frame writes the header before the message in b, with first for its first byte, and returns both.
+func (b *Buffer) frame(first byte) []byte {
 	n := len(b.B) - HeaderRoom
 	var head [HeaderRoom]byte
-	h := appendHeader(head[:0], first(isBinary), n)
+	h := appendHeader(head[:0], first, n)
 	at := HeaderRoom - len(h)
 	copy(b.B[at:], h)
 	return b.B[at:]
@@ -53,18 +65,40 @@ type Delivery struct {
 	Drop bool
 }
 
-// A Frame is a message that many sockets send. It is not changed.
+// A Frame is a message that many sockets send. It is compressed at most once, when the first socket asks for that.
 type Frame struct {
-	plain []byte
-	data  []byte // payload of plain
+	plain    []byte
+	data     []byte // payload of plain
+	isBinary bool
+
+	once     sync.Once
+	deflated []byte // nil: not shorter
 }
 
 // NewFrame returns the message in b, which it takes over.
 func NewFrame(b *Buffer, isBinary bool) *Frame {
-	plain := append([]byte(nil), b.frame(isBinary)...)
-	f := &Frame{plain, plain[len(plain)-len(b.B)+HeaderRoom:]}
+	plain := append([]byte(nil), b.frame(first(isBinary))...)
+	f := &Frame{plain: plain, data: plain[len(plain)-len(b.B)+HeaderRoom:], isBinary: isBinary}
 	b.free()
 	return f
+}
+
+// of is what a socket sends that has agreed on c, or on nothing.
+func (f *Frame) of(c *Compression) []byte {
+	if !c.Sends(len(f.data)) {
+		return f.plain
+	}
+	f.once.Do(func() {
+		b := &Buffer{append(make([]byte, HeaderRoom), f.data...)}
+		if d := b.deflate(); d != nil {
+			f.deflated = append([]byte(nil), d.frame(first(f.isBinary)|rsv1)...)
+			d.free()
+		}
+	})
+	if f.deflated == nil {
+		return f.plain
+	}
+	return f.deflated
 }
 
 // Data is the message, not to be changed.
@@ -136,7 +170,17 @@ const (
 // Send queues the message in b behind all that was sent before, or sends it. b remains the caller's. Errors: ErrClosed, ErrDropped,
 // and ctx's, which bounds only the wait of OverflowWait.
 func (s *Socket) Send(ctx context.Context, b *Buffer, isBinary bool, d Delivery) error {
-	frame := b.frame(isBinary)
+	if s.deflate.Sends(len(b.B) - HeaderRoom) {
+		if deflated := b.deflate(); deflated != nil {
+			defer deflated.free()
+			return s.send(ctx, deflated.frame(first(isBinary)|rsv1), d)
+		}
+	}
+	return s.send(ctx, b.frame(first(isBinary)), d)
+}
+
+// send is Send for a frame, which remains the caller's.
+func (s *Socket) send(ctx context.Context, frame []byte, d Delivery) error {
 	o := &s.out
 	o.mu.Lock()
 	for {
@@ -182,7 +226,7 @@ func (s *Socket) Queue(f *Frame, d Delivery) (flush, full bool, err error) {
 	if o.shut {
 		return false, false, ErrClosed
 	}
-	full, err = s.enqueue(outgoing{f.plain, d.Latest}, d.Drop, false)
+	full, err = s.enqueue(outgoing{f.of(s.deflate), d.Latest}, d.Drop, false)
 	if !o.dirty && (o.acts != 0 || o.w != nil && !o.blocked && !o.corked) {
 		o.dirty = true
 		return true, full, err

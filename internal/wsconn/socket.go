@@ -17,6 +17,8 @@ type Socket struct {
 	h     Handler
 	conn  transport
 
+	deflate *Compression // nil: none was agreed on. Receiving belongs to the reading role
+
 	flags atomic.Uint32
 	phase atomic.Uint32 // of handling: a state in the low bits, above it the number of the handler
 	life  atomic.Int64  // when the peer was last heard, in Loop.now

@@ -22,6 +22,7 @@ type Config struct {
 	Overflow    Overflow
 	MaxBuffered int64 // bytes that wait for all peers. Zero: no limit
 
+	Compression *CompressionConfig // nil: permessage-deflate is never agreed on
 	Rate        Rate
 	MaxHandlers int  // that run at the same time. Zero: no limit
 	Idle        bool // sockets wait without a goroutine, where that is possible

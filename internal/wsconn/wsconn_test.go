@@ -166,7 +166,7 @@ func newServer(l *wsconn.Loop, conn net.Conn, early []byte, message func(*server
 	if message != nil {
 		s.message = func(data []byte, binary bool) { message(s, data, binary) }
 	}
-	s.Socket = l.New(conn, early, s)
+	s.Socket = l.New(conn, early, nil, s)
 	return s
 }
 
