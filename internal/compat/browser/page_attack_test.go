@@ -150,21 +150,6 @@ func (b *tab) responsive(limit time.Duration) {
 	}
 }
 
-func TestPageFlood(t *testing.T) {
-	b := watched(t, serve(t, states(), "")+"/docs")
-	b.ask("flood", 200_000)
-	b.until(`document.querySelectorAll(".row[data-dir=in]").length > 5`)
-	b.responsive(100 * time.Millisecond)
-	b.shoot("page-flood")
-	b.sees(".foot", "not kept")
-	b.until(`Number(document.querySelector(".foot span").textContent.replace(/\D/g, "")) >= 200001`)
-	heap := b.read(`Math.round(performance.memory.usedJSHeapSize / 1048576)`)
-	t.Log(heap, "MiB")
-	if n := b.read(`document.querySelectorAll(".row").length`); len(n) > 2 {
-		t.Error(n, " rows in the document")
-	}
-}
-
 func TestPageBigMessages(t *testing.T) {
 	b := watched(t, serve(t, states(), "")+"/docs")
 	b.ask("big", 16<<20)
