@@ -172,7 +172,15 @@ export class App {
     if (!place) return;
     this.show(place, false);
     this.linked(true);
-    if (narrow()) this.tab(1);
+    if (!narrow()) return;
+    this.tab(1);
+    this.enter(); // what was chosen from is out of sight
+  }
+
+  /** Brings the focus to what was chosen; on a small screen not into the editor, where it would call up a keyboard. */
+  enter(): void {
+    if (this.place.send && !narrow()) this.compose.focus();
+    else this.middle.focus();
   }
 
   /** Keeps the address such that it leads here. */
@@ -367,6 +375,7 @@ export class App {
       if (!this.place.send) return this.say("This endpoint takes no messages.");
       this.tab(1);
       this.compose.put(text);
+      this.enter();
     });
   }
 

@@ -1,7 +1,7 @@
 // The connection bar: which connections there are, where they lead, how they are, and what to do about it.
 import { type Connection, isList, key } from "./connection.js";
 import type { Model, Row } from "./data.js";
-import { bytesText, copy, fill, frame, h, icon } from "./dom.js";
+import { bytesText, copy, fill, frame, h, icon, redraw } from "./dom.js";
 import { type Json, Num } from "./scan.js";
 import { isSecret } from "./store.js";
 
@@ -31,7 +31,7 @@ export class Bar {
   draw(): void {
     const { conns, active: c } = this.host;
     if (!c) return;
-    fill(this.tabs,
+    redraw(this.tabs,
       h("div", { role: "tablist", "aria-label": "Connections" }, ...conns.map((k) => h("button.conn", { type: "button", role: "tab", "aria-selected": String(k === c), "data-conn": k.id % 6, "data-state": k.state.is, title: `${k.endpoint.path}, ${k.state.is}`, onclick: () => this.host.activate(k) },
         h("b", {}, k.letter), h("span.dot"), conns.length > 1 && k.endpoint !== c.endpoint ? h("small", {}, k.endpoint.path) : null))),
       conns.length < 8 ? h("button.add", { type: "button", title: "Another connection to this endpoint", "aria-label": "Another connection", onclick: () => this.host.add() }, "+") : null,
@@ -99,10 +99,8 @@ export class Bar {
     const text = s.is + words.map((w) => (typeof w === "string" ? w : w.textContent)).join() + c.id + address + buttons.length;
     if (this.status.dataset["text"] === text) return;
     this.status.dataset["text"] = text;
-    const focused = this.status.contains(document.activeElement);
     this.status.dataset["state"] = s.is;
-    fill(this.status, h("span.state", {}, h("span.dot"), ...words), h("span.address", { title: address }, address), h("span.buttons", {}, ...buttons));
-    if (focused) this.status.querySelector("button")?.focus();
+    redraw(this.status, h("span.state", {}, h("span.dot"), ...words), h("span.address", { title: address }, address), h("span.buttons", {}, ...buttons));
   }
 
   private shownAddress(c: Connection): string {

@@ -1,7 +1,7 @@
 // The middle region for a message that is sent: editor or form, its verdict, and the button that sends.
 import type { App } from "./app.js";
 import type { Endpoint, Message } from "./data.js";
-import { bytesText, command, copy, fill, h, icon } from "./dom.js";
+import { bytesText, command, copy, fill, h, icon, redraw } from "./dom.js";
 import { compact, Editor, faults } from "./editor.js";
 import { flatFields, Form } from "./form.js";
 import { parse, write } from "./scan.js";
@@ -88,7 +88,7 @@ export class Compose {
     const fields = this.fields();
     if (this.asForm && !(fields && this.form.show(fields, this.endpoint!.payload ?? "", this.editor.value))) this.asForm = false;
     const mode = (label: string, form: boolean, off = false): HTMLElement => h("button", { type: "button", role: "tab", "aria-selected": String(this.asForm === form), disabled: off, title: off ? "for flat messages" : "", onclick: () => this.mode(form) }, label);
-    fill(this.modes, mode("JSON", false), this.message?.frame ? null : mode("Form", true, !fields));
+    redraw(this.modes, mode("JSON", false), this.message?.frame ? null : mode("Form", true, !fields));
     fill(this.box, this.asForm ? this.form.element : this.editor.element);
     this.changed();
     this.editor.update();
