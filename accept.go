@@ -192,8 +192,8 @@ func checkHandshake(w http.ResponseWriter, req *http.Request) *refusal {
 		w.Header().Set("Connection", "Upgrade")
 		w.Header().Set("Upgrade", "websocket")
 		return &refusal{status: http.StatusUpgradeRequired, Code: "upgrade_required", Detail: fmt.Sprintf(
-			"this is a WebSocket endpoint and the request is a plain GET (Connection: %s, Upgrade: %s): connect with new WebSocket(%q)",
-			quoteShort(req.Header.Get("Connection")), quoteShort(req.Header.Get("Upgrade")), wsURL(req))}
+			"this is a WebSocket endpoint and the request is a plain GET (Connection: %s, Upgrade: %s): connect with new WebSocket(%q)%s",
+			quoteShort(req.Header.Get("Connection")), quoteShort(req.Header.Get("Upgrade")), wsURL(req), documentation(w, req))}
 	}
 	if v := req.Header.Values("Sec-WebSocket-Version"); len(v) != 1 || v[0] != "13" {
 		w.Header().Set("Sec-WebSocket-Version", "13")
@@ -226,6 +226,23 @@ func wsURL(req *http.Request) string {
 		scheme = "wss"
 	}
 	return scheme + "://" + req.Host + req.URL.EscapedPath()
+}
+
+// documentation names the page that a Link header of relation service-doc (RFC 8631) leads to, if w has one: apidoc's Doc.Mount sets it.
+func documentation(w http.ResponseWriter, req *http.Request) string {
+	for _, link := range w.Header().Values("Link") {
+		ref, params, _ := strings.Cut(strings.TrimPrefix(link, "<"), ">")
+		u, err := url.Parse(ref)
+		if err != nil || strings.TrimLeft(params, "; ") != `rel="service-doc"` {
+			continue
+		}
+		base := &url.URL{Scheme: "http", Host: req.Host, Path: req.URL.Path}
+		if req.TLS != nil {
+			base.Scheme = "https"
+		}
+		return "; what it takes and sends: " + base.ResolveReference(u).String()
+	}
+	return ""
 }
 
 // hasToken reports whether a header that is a list holds token, in any case.

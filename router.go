@@ -127,7 +127,7 @@ func (r *Router[S]) Params() []Param { return r.core.session.describe() }
 // ServeHTTP answers an upgrade request and returns after the 101; the connection lives on without it, and without the request
 // and its context. A request that is refused gets a JSON body {code, detail, issues} and is logged with what would allow it; the
 // order of the checks is method (405), origin (403), parameters (400), Resolve (as it says), upgrade (426), handshake headers (400).
-// Headers already set on w go out with the 101.
+// Headers already set on w go out with the 101. A Link of relation service-doc among them (RFC 8631) is named in the answer to a plain GET.
 func (r *Router[S]) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.core.accept(w, req) }
 
 // Shutdown refuses new connections with 503, lets running handlers finish, closes all connections with 1001 and returns nil when

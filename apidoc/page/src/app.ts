@@ -111,7 +111,7 @@ export class App {
   /** Every place that a link can name. */
   find(id: string): Place | null {
     for (const e of this.model.endpoints) {
-      if (e.id === id) return { id, endpoint: e, message: null, send: false, row: "" };
+      if (e.id === id || e.path === id) return { id: e.id, endpoint: e, message: null, send: false, row: "" };
       for (const [list, send] of [[e.send, true], [e.receive, false]] as const) {
         for (const m of list ?? []) {
           if (m.id === id) return { id, endpoint: e, message: m, send, row: "" };

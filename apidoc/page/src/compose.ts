@@ -77,6 +77,9 @@ export class Compose {
     const parts: (Node | string)[] = error ? ["If it is not taken: ", h("a", { href: "#" + error.id }, error.name), " (", h("a", { href: "#error-codes" }, "codes"), "). "] : [];
     const limit = e.bounds?.["maxMessage"];
     if (limit && limit > 0) parts.push(`At most ${bytesText(limit).replace(".0", "")}. `);
+    for (const [k, v] of Object.entries(e.bounds ?? {})) {
+      if (v > 0 && /[a-z](_per_|Per)/.test(k)) parts.push(`At most ${v.toLocaleString("en")} ${k.replaceAll("_", " ").replace(/[A-Z]/g, (c) => " " + c.toLowerCase())}. `);
+    }
     return [...parts, "Limits and parameters: ", h("a", { href: "#" + encodeURIComponent(e.id) }, e.path)];
   }
 
