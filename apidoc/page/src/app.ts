@@ -170,17 +170,16 @@ export class App {
   select(id: string): void {
     const place = id ? this.find(id) : this.first();
     if (!place) return;
+    if (narrow()) this.tab(1); // first: what is hidden does not scroll
     this.show(place, false);
     this.linked(true);
-    if (!narrow()) return;
-    this.tab(1);
-    this.enter(); // what was chosen from is out of sight
+    if (narrow()) this.enter(); // what was chosen from is out of sight
   }
 
   /** Brings the focus to what was chosen; on a small screen not into the editor, where it would call up a keyboard. */
   enter(): void {
     if (this.place.send && !narrow()) this.compose.focus();
-    else this.middle.focus();
+    else this.middle.focus({ preventScroll: true });
   }
 
   /** Keeps the address such that it leads here. */
