@@ -114,19 +114,16 @@ func TestPageFlood(t *testing.T) {
 	})
 	base := serve(t, mux, "")
 	chromium := browser(t)
-	var paces []string
-	kept := false
-	for range 3 { // the machine has few cores, and others on them
+	for round := 1; ; round++ { // the machine has few cores, and others on them
 		bare := bareFlood(t, chromium, base)
-		pace := pageFlood(t, chromium, base, rate*seconds)
-		paces = append(paces, fmt.Sprintf("%.0f of %.0f", pace, bare))
-		if kept = pace >= 0.9*bare; kept {
+		pace, answer := pageFlood(t, chromium, base, rate*seconds)
+		t.Logf("%.0f messages a second, where a bare worker counts %.0f; a key answered within %v", pace, bare, answer)
+		if pace >= 0.9*bare && answer <= 100*time.Millisecond {
 			break
 		}
-	}
-	t.Log("messages a second, of those that a bare worker counts: ", strings.Join(paces, ", "))
-	if !kept {
-		t.Error("the page does not keep up")
+		if round == 4 {
+			t.Fatal("the page does not keep up, or does not answer within 100 ms")
+		}
 	}
 }
 
@@ -151,20 +148,20 @@ func bareFlood(t *testing.T, chromium context.Context, base string) float64 {
 	return rate
 }
 
-func pageFlood(t *testing.T, chromium context.Context, base string, total int) float64 {
+func pageFlood(t *testing.T, chromium context.Context, base string, total int) (pace float64, answer time.Duration) {
 	t.Helper()
 	b := open(t, chromium, base+"/docs", 1440, 900)
 	b.sees(".verdict", "✓ valid")
 	idle := b.heap()
 	b.sendKey()
 	b.until(`document.querySelectorAll(".row[data-dir=in]").length > 5`)
-	pace := b.pace(3 * time.Second)
-	b.responsive(100 * time.Millisecond)
+	pace = b.pace(3 * time.Second)
+	answer = b.answer()
 	b.shoot("page-flood")
 	b.sees(".foot", "not kept")
 	b.until(fmt.Sprintf(`Number(document.querySelector(".foot span").textContent.replace(/\D/g, "")) === %d`, total))
 	lost := b.number(`document.querySelector(".foot .lost").textContent`)
-	t.Logf("%.0f messages a second; %d of %d not kept; heap %d MiB before, %d MiB behind", pace, lost, total, idle, b.heap())
+	t.Logf("%d of %d not kept; heap %d MiB before, %d MiB behind", lost, total, idle, b.heap())
 	if grown := b.heap() - idle; grown > 64 {
 		t.Errorf("the page's heap grew by %d MiB", grown)
 	}
@@ -179,7 +176,7 @@ func pageFlood(t *testing.T, chromium context.Context, base string, total int) f
 	}
 	b.click(".status button", "Close")
 	b.sees(".status", "closed by you 1000")
-	return pace
+	return pace, answer
 }
 
 // number reads the digits of a text.
