@@ -64,7 +64,7 @@ export class Compose {
       h("section.editorbox", { "aria-label": "Message" },
         h("div.toolbar", {}, this.modes, h("span.spring"), tool("Example", "Start again from the example", () => this.put(this.example())), m.frame ? null : tool("Format", "Lay the JSON out", () => this.format()), copies),
         this.box, this.verdict,
-        h("div.sendbar", {}, this.send, h("span.hint", {}, "Alt ↑ ↓ brings back what was sent"))),
+        h("div.sendbar", {}, this.send, h("span.hint", {}, "Alt ↑ ↓ sent before"))),
       schemaOf(m, this.app.types()),
       m.links?.length ? h("p.replies", {}, m.responds ? "Answered by " : "May be answered by ", ...m.links.flatMap((l, i) => [i ? ", " : "", h("a", { href: "#" + l.link }, l.text)])) : h("p.replies", {}, "No answer is documented."),
       h("p.replies", {}, ...this.refused(e)),
