@@ -57,9 +57,13 @@ bench: ## CPU and latency beside other libraries, BENCHCOUNT rounds: medians and
 performance: ## all of internal/bench, over an hour on a quiet machine, into docs/performance.md; JOBS="echo-1 latency" for some of it
 	cd internal/bench && $(GO) run . -table $(JOBS)
 
-browser: ## the chat and the docs page in a headless Chromium, which must be installed (needs npm for axe-core)
+browser: $(BROWSER)/node_modules/installed ## the chat, the docs page and other viewers in a headless Chromium, which must be installed (needs npm for axe-core and the viewers)
 	[ -f apidoc/page/node_modules/axe-core/axe.min.js ] || npm ci --prefix apidoc/page --ignore-scripts --no-audit --no-fund --loglevel=error
 	cd $(BROWSER) && $(GO) test -count=1 -timeout 10m ./...
+
+$(BROWSER)/node_modules/installed: $(BROWSER)/viewers.sha512 .ci/viewers
+	.ci/viewers
+	touch $@
 
 page: ## build the docs page's script and hold its engine against the Go engine's verdicts (needs node and npm)
 	.ci/page

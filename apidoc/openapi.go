@@ -10,7 +10,7 @@ import (
 
 // openAPI writes the document. The tree shares what it does not change with the base and the components.
 func (m *model) openAPI(d *Doc, v view) (*object, error) {
-	w := &writer{model: m, mode: v.mode, async: d.served != "", paths: newObject(), templates: map[string]string{}}
+	w := &writer{model: m, mode: v.mode, async: d.servedAt() != "", paths: newObject(), templates: map[string]string{}}
 	doc := w.frame(d, v.server)
 	for _, path := range w.paths.names {
 		w.templates[templateOf(path)] = path

@@ -7,7 +7,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"html/template"
+	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -418,10 +420,30 @@ func (e *endpoint) limits() []pageFact {
 	add("pingInterval", "ping every", duration)
 	add("pongTimeout", "pong within", duration)
 	add("writeTimeout", "write within", duration)
+	for _, key := range slices.Sorted(maps.Keys(e.Limits)) {
+		if !slices.Contains(knownLimits, key) {
+			add(key, limitWords(key), count)
+		}
+	}
 	return list
 }
 
-func count(v int64) string { return strconv.FormatInt(v, 10) }
+var knownLimits = []string{"maxMessage", "depth", "outbox", "pingInterval", "pongTimeout", "writeTimeout"}
+
+var limitWord = regexp.MustCompile(`[_-]+|([A-Z]+)`)
+
+// limitWords is the name of a limit in words, for those that this package does not know: messages_per_second and messagesPerSecond alike.
+func limitWords(key string) string {
+	return strings.ToLower(strings.TrimSpace(limitWord.ReplaceAllString(key, " $1")))
+}
+
+// count is a number whose unit its name says.
+func count(v int64) string {
+	if v <= 0 {
+		return "no limit"
+	}
+	return strconv.FormatInt(v, 10)
+}
 
 func size(v int64) string {
 	if v >= 1024 && v%1024 == 0 {

@@ -64,9 +64,10 @@ func (m *model) console(d *Doc, root string) (*rendered, error) {
 		Root    string   `json:"root"` // of the API, relative to the page
 		Servers []string `json:"servers"`
 		Worker  string   `json:"worker"`
+		Login   string   `json:"login,omitempty"`
 		*pageData
 		Schemas json.RawMessage `json:"schemas"`
-	}{Root: root, Servers: origins(d.Servers), Worker: consoleWorker.versioned(), pageData: m.pageData(d)}
+	}{Root: root, Servers: origins(d.Servers), Worker: consoleWorker.versioned(), Login: webAddress(d.Login), pageData: m.pageData(d)}
 	schemas := newObject()
 	for _, c := range m.registry.components {
 		schemas.set(c.name, c.schema)
@@ -90,6 +91,15 @@ func origins(servers []string) []string {
 		}
 	}
 	return list
+}
+
+// webAddress is a link that a page may show: of http, https, or relative to the page; "" for any other.
+func webAddress(link string) string {
+	u, err := url.Parse(link)
+	if err != nil || u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https" {
+		return ""
+	}
+	return link
 }
 
 // connectSources is what the page may talk to: its own origin and the document's servers.

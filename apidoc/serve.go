@@ -30,8 +30,8 @@ func (d *Doc) Serve(mux Mux, path string) {
 	if mux == nil || !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \t{}*?#") {
 		panic(fmt.Sprintf("apidoc: Serve(%q): it needs a mux and a plain path that begins with a slash", path))
 	}
-	if d.served == "" && !d.built.Load() {
-		d.served = path
+	if !d.built.Load() {
+		d.served.CompareAndSwap(nil, &path)
 	}
 	dir := path[:strings.LastIndexByte(path, '/')+1]
 	server := serverOf(path)
@@ -61,6 +61,14 @@ func (d *Doc) Serve(mux Mux, path string) {
 	mux.Handle("GET "+dir+"asyncapi.yaml", d.handler("", func(*http.Request) (view, error) {
 		return view{format: formatAsyncYAML}, nil
 	}))
+}
+
+// servedAt is the path of the first Serve, "" without.
+func (d *Doc) servedAt() string {
+	if path := d.served.Load(); path != nil {
+		return *path
+	}
+	return ""
 }
 
 // exactly keeps http.ServeMux from taking a path that ends in a slash for everything below it.
