@@ -159,8 +159,8 @@ func TestRegister(t *testing.T) {
 		if err := srv.Shutdown(t.Context()); err != nil || time.Since(start) > time.Second {
 			t.Errorf("Shutdown of the server: %v after %v", err, time.Since(start))
 		}
+		idle.ExpectClose(1001) // though nobody has called the router's yet
 		go func() { _ = r.Shutdown(t.Context()); waited <- time.Since(start) }()
-		idle.ExpectClose(1001)
 		if resp := wstest.Refused(t, r, "/"); resp.StatusCode != 503 {
 			t.Errorf("one more: %s", resp.Status)
 		}
