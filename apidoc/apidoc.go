@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // A Mux is what http.ServeMux and chi.Router have in common. Patterns reach it with "GET " in front.
@@ -42,8 +43,8 @@ type Doc struct {
 	Servers []string
 
 	mounts []mounted
-	merged *object // the base, nil without
-	served string  // path of the first Serve, "" without
+	merged *ordered.Object // the base, nil without
+	served string          // path of the first Serve, "" without
 
 	once  sync.Once
 	built atomic.Bool // what Mount, Add and Merge look at

@@ -1,4 +1,4 @@
-package apidoc
+package ordered
 
 import (
 	"bytes"
@@ -6,44 +6,63 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 	"go.yaml.in/yaml/v4/plugin/loaderlimits"
 )
 
-// What YAML may hold. Every node of a tree is parted from the next by one of these characters, so that their
-// number bounds the memory of a tree before it is built.
+// What YAML may hold.
 const (
-	yamlParting    = "\n,:-[{?"
-	maxYAMLParting = 3 << 19
-	maxYAMLBytes   = 4 * maxDocument // with all aliases followed
+	maxNodes     = 1 << 19      // names are nodes too
+	maxYAMLBytes = 4 * MaxBytes // with all aliases followed
 )
 
 // parseYAML reads one YAML document as the tree of a JSON value.
 func parseYAML(data []byte) (any, error) {
-	parting := 0
-	for _, c := range []byte(yamlParting) {
-		parting += bytes.Count(data, []byte{c})
-	}
-	if parting > maxYAMLParting {
-		return nil, fmt.Errorf("more than %d YAML indicators", maxYAMLParting)
+	switch {
+	case !utf8.Valid(data): // nor UTF-16, which YAML allows
+		return nil, errors.New("the document is not UTF-8")
+	case nodes(data) > maxNodes:
+		return nil, fmt.Errorf("more than %d YAML nodes", maxNodes)
+	case bytes.Count(data, []byte("\n%")) > 100:
+		return nil, errors.New("more than 100 YAML directives")
 	}
 	var doc yaml.Node
 	limits := yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxDepth)))
 	if err := yaml.Load(data, &doc, limits); err != nil {
 		return nil, err
 	}
-	r := &yamlReader{done: map[*yaml.Node]*yamlValue{}}
-	v, err := r.value(&doc, 0)
-	if err != nil {
-		return nil, err
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
+		return nil, errors.New("the document is empty")
 	}
-	return v.v, nil
+	r := &yamlReader{done: map[*yaml.Node]*yamlValue{}}
+	v, err := r.value(doc.Content[0], 0)
+	return v.v, err
 }
 
-// A yamlReader turns nodes into values. What an alias names is converted once and shared; its weight counts each time.
+// nodes is how many nodes a YAML document has at most: the items of lists and the names and values of mappings, by the indicators that they
+// need. A tree of nodes takes a hundred times the memory of its text, so that it must be known before it is built.
+func nodes(data []byte) int {
+	n := 1
+	for i, c := range data {
+		switch c {
+		case ',', '{', ':', '?': // a name and a value, or an item
+			n += 2
+		case '[':
+			n++
+		case '-': // an item, if a blank is next; some are not ASCII
+			if i+1 == len(data) || data[i+1] <= ' ' || data[i+1] >= utf8.RuneSelf {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// A yamlReader turns nodes into values. What has an anchor is converted once and shared; its weight counts at each alias.
 type yamlReader struct {
-	done map[*yaml.Node]*yamlValue // nil while under way
+	done map[*yaml.Node]*yamlValue // of nodes with an anchor, nil while under way
 }
 
 // A yamlValue is a value and what it weighs when it is written.
@@ -53,67 +72,61 @@ type yamlValue struct {
 	depth         int // of its innermost part
 }
 
-func (r *yamlReader) value(n *yaml.Node, depth int) (*yamlValue, error) {
+func (r *yamlReader) value(n *yaml.Node, depth int) (v yamlValue, err error) {
 	if depth > maxDepth {
-		return nil, fmt.Errorf("nested deeper than %d levels", maxDepth)
+		return v, fmt.Errorf("nested deeper than %d levels", maxDepth)
 	}
-	switch n.Kind {
-	case yaml.DocumentNode:
-		if len(n.Content) != 1 {
-			return nil, errors.New("the document is empty")
+	if n.Kind == yaml.AliasNode {
+		v := r.done[n.Alias]
+		if v == nil {
+			return yamlValue{}, fmt.Errorf("line %d: the alias *%.50s stands inside of what it names", n.Line, n.Value)
 		}
-		return r.value(n.Content[0], depth)
-	case yaml.AliasNode:
-		v, known := r.done[n.Alias]
-		if !known || v == nil {
-			return nil, fmt.Errorf("line %d: the alias *%.50s stands inside of what it names", n.Line, n.Value)
-		}
-		return v, nil
+		return *v, nil
 	}
 	if len(n.Anchor) > 1000 {
-		return nil, fmt.Errorf("line %d: an anchor of %d bytes", n.Line, len(n.Anchor))
+		return v, fmt.Errorf("line %d: an anchor of %d bytes", n.Line, len(n.Anchor))
 	}
-	r.done[n] = nil
-	v := &yamlValue{values: 1, bytes: len(n.Value) + 2}
-	var err error
+	v = yamlValue{values: 1, bytes: len(n.Value) + 2}
 	switch n.Kind {
 	case yaml.MappingNode:
-		v.v, err = r.mapping(n, v, depth)
+		v.v, err = r.mapping(n, &v, depth)
 	case yaml.SequenceNode:
-		v.v, err = r.sequence(n, v, depth)
-	case yaml.ScalarNode:
-		v.v, err = scalar(n)
+		v.v, err = r.sequence(n, &v, depth)
 	default:
-		err = errors.New("the document is empty")
+		v.v, err = scalar(n)
 	}
-	r.done[n] = v
+	if n.Anchor != "" {
+		r.done[n] = &v
+	}
 	return v, err
 }
 
-// part converts a part of v and adds its weight.
-func (r *yamlReader) part(n *yaml.Node, v *yamlValue, depth int) (any, error) {
-	p, err := r.value(n, depth+1)
+// part converts a part of v, forgets its node and adds its weight.
+func (r *yamlReader) part(n **yaml.Node, v *yamlValue, depth int) (any, error) {
+	line := (*n).Line
+	p, err := r.value(*n, depth+1)
 	if err != nil {
 		return nil, err
 	}
+	*n = nil
 	v.values += p.values
 	v.bytes += p.bytes
 	v.depth = max(v.depth, p.depth+1)
 	switch {
 	case depth+v.depth > maxDepth:
-		return nil, fmt.Errorf("line %d: nested deeper than %d levels", n.Line, maxDepth)
+		return nil, fmt.Errorf("line %d: nested deeper than %d levels", line, maxDepth)
 	case v.values > maxValues:
-		return nil, fmt.Errorf("line %d: more than %d values, with aliases followed", n.Line, maxValues)
+		return nil, fmt.Errorf("line %d: more than %d values, with aliases followed", line, maxValues)
 	case v.bytes > maxYAMLBytes:
-		return nil, fmt.Errorf("line %d: more than %d bytes, with aliases followed", n.Line, maxYAMLBytes)
+		return nil, fmt.Errorf("line %d: more than %d bytes, with aliases followed", line, maxYAMLBytes)
 	}
 	return p.v, nil
 }
 
 func (r *yamlReader) sequence(n *yaml.Node, v *yamlValue, depth int) (any, error) {
 	list := []any{}
-	for _, c := range n.Content {
-		e, err := r.part(c, v, depth)
+	for i := range n.Content {
+		e, err := r.part(&n.Content[i], v, depth)
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +137,7 @@ func (r *yamlReader) sequence(n *yaml.Node, v *yamlValue, depth int) (any, error
 
 // mapping reads members in their order. The members of << come behind, unless they are there already.
 func (r *yamlReader) mapping(n *yaml.Node, v *yamlValue, depth int) (any, error) {
-	o := newObject()
+	o := New()
 	var merges []any
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
@@ -134,7 +147,10 @@ func (r *yamlReader) mapping(n *yaml.Node, v *yamlValue, depth int) (any, error)
 		if key.Kind != yaml.ScalarNode {
 			return nil, fmt.Errorf("line %d: the name of a member must be a scalar", key.Line)
 		}
-		member, err := r.part(n.Content[i+1], v, depth)
+		if _, err := r.value(key, depth+1); err != nil { // an alias may name it
+			return nil, err
+		}
+		member, err := r.part(&n.Content[i+1], v, depth)
 		if err != nil {
 			return nil, err
 		}
@@ -143,10 +159,10 @@ func (r *yamlReader) mapping(n *yaml.Node, v *yamlValue, depth int) (any, error)
 			merges = append(merges, member)
 			continue
 		}
-		if o.has(key.Value) {
+		if o.Has(key.Value) {
 			return nil, fmt.Errorf("line %d: the member %.50q stands there twice", key.Line, key.Value)
 		}
-		o.set(key.Value, member)
+		o.Set(key.Value, member)
 	}
 	for _, m := range merges {
 		if err := inherit(o, m); err != nil {
@@ -156,18 +172,18 @@ func (r *yamlReader) mapping(n *yaml.Node, v *yamlValue, depth int) (any, error)
 	return o, nil
 }
 
-func inherit(o *object, from any) error {
+func inherit(o *Object, from any) error {
 	switch from := from.(type) {
-	case *object:
+	case *Object:
 		for _, name := range from.names {
-			if !o.has(name) {
-				o.set(name, from.get(name))
+			if !o.Has(name) {
+				o.Set(name, from.Get(name))
 			}
 		}
 		return nil
 	case []any:
 		for _, f := range from {
-			if _, ok := f.(*object); !ok {
+			if _, ok := f.(*Object); !ok {
 				break
 			}
 			if err := inherit(o, f); err != nil {
@@ -192,7 +208,7 @@ func scalar(n *yaml.Node) (any, error) {
 		return b, err
 	case "!!int", "!!float":
 		if jsonNumber.MatchString(n.Value) {
-			return number(n.Value), nil
+			return Number(n.Value), nil
 		}
 		return otherNumber(n)
 	}
@@ -209,7 +225,7 @@ func otherNumber(n *yaml.Node) (any, error) {
 		return nil, err
 	}
 	if text := fmt.Sprint(v); jsonNumber.MatchString(text) {
-		return number(text), nil
+		return Number(text), nil
 	}
 	return nil, fmt.Errorf("line %d: JSON has no number %s", n.Line, n.Value)
 }
