@@ -13,7 +13,7 @@ import (
 const (
 	MaxBytes  = 16 << 20
 	maxDepth  = 200
-	maxValues = 1 << 20
+	maxValues = 1 << 19
 )
 
 // Parse reads a document: JSON if it begins with a brace, else one YAML document. It must be an object. What is wrong with JSON is found

@@ -14,6 +14,7 @@ import (
 
 // What YAML may hold.
 const (
+	maxYAML      = 8 << 20
 	maxNodes     = 1 << 19      // names are nodes too
 	maxYAMLBytes = 4 * MaxBytes // with all aliases followed
 )
@@ -21,6 +22,8 @@ const (
 // parseYAML reads one YAML document as the tree of a JSON value.
 func parseYAML(data []byte) (any, error) {
 	switch {
+	case len(data) > maxYAML:
+		return nil, fmt.Errorf("%d bytes of YAML are more than %d", len(data), maxYAML)
 	case !utf8.Valid(data): // nor UTF-16, which YAML allows
 		return nil, errors.New("the document is not UTF-8")
 	case nodes(data) > maxNodes:
@@ -42,7 +45,7 @@ func parseYAML(data []byte) (any, error) {
 }
 
 // nodes is how many nodes a YAML document has at most: the items of lists and the names and values of mappings, by the indicators that they
-// need. A tree of nodes takes a hundred times the memory of its text, so that it must be known before it is built.
+// need. A tree of nodes may take a hundred times the memory of its text, so that it must be known before it is built. A comment takes as much as some nodes.
 func nodes(data []byte) int {
 	n := 1
 	for i, c := range data {
@@ -51,6 +54,10 @@ func nodes(data []byte) int {
 			n += 2
 		case '[':
 			n++
+		case '#':
+			if i == 0 || data[i-1] <= ' ' || data[i-1] >= utf8.RuneSelf {
+				n += 4
+			}
 		case '-': // an item, if a blank is next; some are not ASCII
 			if i+1 == len(data) || data[i+1] <= ' ' || data[i+1] >= utf8.RuneSelf {
 				n++
@@ -150,6 +157,7 @@ func (r *yamlReader) mapping(n *yaml.Node, v *yamlValue, depth int) (any, error)
 		if _, err := r.value(key, depth+1); err != nil { // an alias may name it
 			return nil, err
 		}
+		before := v.values
 		member, err := r.part(&n.Content[i+1], v, depth)
 		if err != nil {
 			return nil, err
@@ -157,6 +165,7 @@ func (r *yamlReader) mapping(n *yaml.Node, v *yamlValue, depth int) (any, error)
 		v.bytes += len(key.Value) + 4
 		if key.Value == "<<" && key.Style == 0 {
 			merges = append(merges, member)
+			v.values += 3 * (v.values - before) // a copied member takes as much as four values
 			continue
 		}
 		if o.Has(key.Value) {
