@@ -15,7 +15,8 @@ import (
 // The base's security, if it has any, holds for the endpoints' operations as for its own.
 //
 // Merge fails, and changes nothing, if openapi is anything else: Swagger 2.0, more than one YAML document, a member
-// named twice, nested deeper than 200 levels, larger than 16 MiB or than 1,048,576 values with all aliases followed.
+// named twice, nested deeper than 200 levels, larger than 16 MiB or than 524,288 values with all aliases followed, or
+// than 8 MiB or 524,288 nodes of YAML, names among them.
 // Nothing that it refers to is fetched. An operation that both have, by path and method, is found at the first use,
 // where [Doc.OpenAPI] panics.
 func (d *Doc) Merge(openapi []byte) error {

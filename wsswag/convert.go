@@ -98,15 +98,16 @@ func (c *converter) document() (*ordered.Object, error) {
 	return doc, nil
 }
 
-// each converts the members of an object, which must be objects. Extensions stay as they are.
+// each converts the members of an object, which must be objects. Extensions stay as they are, where there are any: a header may be named X-Next.
 func each(parent *ordered.Object, name string, convert func(name string, o *ordered.Object) (any, error)) (*ordered.Object, error) {
 	members, ok := parent.Get(name).(*ordered.Object)
 	if !ok {
 		return nil, fmt.Errorf("%s is not an object", name)
 	}
+	extensible := name == "paths" || name == "responses" && !parent.Has("swagger")
 	out := ordered.New()
 	for _, key := range members.Names() {
-		if strings.HasPrefix(key, "x-") && name != "definitions" {
+		if extensible && strings.HasPrefix(key, "x-") {
 			out.Set(key, members.Get(key))
 			continue
 		}
