@@ -60,11 +60,7 @@ func TestRandomRouters(t *testing.T) {
 		}
 		open, async := doc.OpenAPI(), doc.AsyncAPI()
 		if *routerKeep != "" {
-			mode := "pseudo"
-			if doc.Mode == apidoc.UpgradeOnly {
-				mode = "upgrade-only"
-			}
-			keep(t, fmt.Sprintf("%03d.%s.openapi.json", documents, mode), open)
+			keep(t, fmt.Sprintf("%03d.openapi.json", documents), open)
 			keep(t, fmt.Sprintf("%03d.asyncapi.json", documents), async)
 		}
 		documents++
