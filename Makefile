@@ -41,7 +41,7 @@ bin/staticcheck: Makefile # which names the version
 
 unit: ## every test of every module, but the browser's
 	@rc=0; for m in $(TESTED); do echo "test $$m"; (cd $$m && $(GO) test -race -shuffle=on -timeout 20m ./...) || rc=1; done; \
-	  echo "test internal/compat, random routers without -race"; (cd internal/compat && $(GO) test -run 'TestRandomRouters$$' .) || rc=1; \
+	  echo "test internal/compat, random routers and hostile bases without -race"; (cd internal/compat && $(GO) test -run 'TestRandomRouters$$|TestHostile' .) || rc=1; \
 	  echo "test internal/hostile, costs without -race"; $(GO) test ./internal/hostile || rc=1; exit $$rc
 
 fuzz: ## each fuzz target for FUZZTIME

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // A Mux is what http.ServeMux and chi.Router have in common. Patterns reach it with "GET " in front.
@@ -46,7 +47,7 @@ type Doc struct {
 	Login string
 
 	mounts []mounted
-	merged *object                // the base, nil without
+	merged *ordered.Object                // the base, nil without
 	served atomic.Pointer[string] // path of the first Serve, nil without
 
 	once  sync.Once

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // Serve routes the page at path and the documents beside it: Serve(mux, "/api/docs") answers GET of /api/docs,
@@ -177,11 +179,11 @@ func compress(data []byte) []byte {
 	return b.Bytes()
 }
 
-func renderedJSON(tree *object) *rendered {
-	return newRendered("application/json", append(appendJSON(nil, tree, 0), '\n'))
+func renderedJSON(tree *ordered.Object) *rendered {
+	return newRendered("application/json", append(ordered.AppendJSON(nil, tree, 0), '\n'))
 }
 
-func renderedYAML(tree *object) *rendered {
+func renderedYAML(tree *ordered.Object) *rendered {
 	return newRendered("application/yaml", appendYAML(nil, tree, 0))
 }
 
