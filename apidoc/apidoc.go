@@ -47,7 +47,7 @@ type Doc struct {
 	Login string
 
 	mounts []mounted
-	merged *ordered.Object                // the base, nil without
+	merged *ordered.Object        // the base, nil without
 	served atomic.Pointer[string] // path of the first Serve, nil without
 
 	once  sync.Once
