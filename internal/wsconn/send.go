@@ -112,7 +112,8 @@ func (f *Frame) Len() int { return len(f.plain) }
 // messages may be dropped or replaced.
 type outbox struct {
 	mu      sync.Mutex
-	w       *waiting // nil: nothing waits
+	w       *waiting // nil: nothing waits, or one
+	one     *Frame   // all that waits, queued for many and not flushed yet; nil: none
 	corked  bool     // what is sent is held back
 	blocked bool     // until the network takes more
 	dirty   bool     // a Flush is to come
@@ -183,6 +184,9 @@ func (s *Socket) Send(ctx context.Context, b *Buffer, isBinary bool, d Delivery)
 func (s *Socket) send(ctx context.Context, frame []byte, d Delivery) error {
 	o := &s.out
 	o.mu.Lock()
+	if o.one != nil {
+		s.hold()
+	}
 	for {
 		large := len(frame) > maxWire
 		switch {
@@ -225,6 +229,10 @@ func (s *Socket) Queue(f *Frame, d Delivery) (flush, full bool, err error) {
 	defer o.mu.Unlock()
 	if o.shut {
 		return false, false, ErrClosed
+	}
+	if o.w == nil && o.one == nil && !o.corked && !o.blocked && d.Latest == "" {
+		o.one, o.dirty = f, true
+		return true, false, nil
 	}
 	full, err = s.enqueue(outgoing{f.of(s.deflate), d.Latest}, d.Drop, false)
 	if !o.dirty && (o.acts != 0 || o.w != nil && !o.blocked && !o.corked) {
@@ -304,10 +312,15 @@ func (s *Socket) ping() {
 
 // hold returns what waits, which may be new.
 func (s *Socket) hold() *waiting {
-	if s.out.w == nil {
-		s.out.w = waitings.Get().(*waiting)
+	o := &s.out
+	if o.w == nil {
+		o.w = waitings.Get().(*waiting)
+		if f := o.one; f != nil {
+			o.one = nil
+			s.push(outgoing{frame: f.of(s.deflate)})
+		}
 	}
-	return s.out.w
+	return o.w
 }
 
 // writeNow writes a frame that nothing is before.
@@ -459,6 +472,13 @@ const keptQueue = 64
 // flushLocked sends what waits, until there is nothing or the network takes no more.
 func (s *Socket) flushLocked() {
 	o := &s.out
+	if f := o.one; f != nil && s.conn.direct() {
+		o.one = nil
+		s.writeNow(f.of(s.deflate))
+		return
+	} else if f != nil {
+		s.hold()
+	}
 	if o.blocked || o.w == nil {
 		return
 	}
@@ -535,6 +555,7 @@ func (s *Socket) lose(err error) {
 // discard empties the queue.
 func (s *Socket) discard() {
 	w := s.out.w
+	s.out.one = nil
 	if w == nil {
 		return
 	}
@@ -582,9 +603,14 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 		}
 		w.latest[m.latest] = w.number + uint64(len(w.queue))
 	}
-	w.queue = append(w.queue, m)
-	s.count(m.cost())
+	s.push(m)
 	return false, nil
+}
+
+// push appends m to the queue.
+func (s *Socket) push(m outgoing) {
+	s.out.w.queue = append(s.out.w.queue, m)
+	s.count(m.cost())
 }
 
 // replace puts m in the place of the queued message that it replaces, if there is one.
