@@ -142,7 +142,9 @@ func TestHandshakes(t *testing.T) {
 			opts.Idle = idle
 			r := wsrouter.New[none](&opts)
 			wsrouter.Receive(r, func(ctx context.Context, c *wsrouter.Conn[none], m ask) error { return c.SendText(ctx, m.Text) }, wsrouter.Sends(""))
-			srv := httptest.NewServer(r)
+			mux := http.NewServeMux()
+			mux.Handle("/ws", r)
+			srv := httptest.NewServer(mux)
 			for _, size := range []int{1 << 20, 1} {
 				t.Run(fmt.Sprintf("%s/idle=%t/%d", h.id, idle, min(size, len(h.request))), func(t *testing.T) { h.run(t, srv.Listener.Addr().String(), size) })
 			}
