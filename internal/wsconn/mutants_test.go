@@ -36,7 +36,7 @@ func TestMutants(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			mutated := plant(t, file, row[3], row[4])
 			if *runMutants {
-				t.Logf("caught by %s", catch(t, root, suite, file, mutated))
+				t.Logf("%s: %s", name, catch(t, root, suite, file, mutated))
 			}
 		})
 	}
