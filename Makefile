@@ -41,7 +41,8 @@ bin/staticcheck: Makefile # which names the version
 
 unit: ## every test of every module, but the browser's
 	@rc=0; for m in $(TESTED); do echo "test $$m"; (cd $$m && $(GO) test -race -shuffle=on -timeout 20m ./...) || rc=1; done; \
-	  echo "test internal/compat, random routers without -race"; (cd internal/compat && $(GO) test -run 'TestRandomRouters$$' .) || rc=1; exit $$rc
+	  echo "test internal/compat, random routers and hostile bases without -race"; (cd internal/compat && $(GO) test -run 'TestRandomRouters$$|TestHostile' .) || rc=1; \
+	  echo "test internal/hostile, costs without -race"; $(GO) test ./internal/hostile || rc=1; exit $$rc
 
 fuzz: ## each fuzz target for FUZZTIME
 	@for d in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -r -n1 dirname | sort -u); do \
@@ -60,9 +61,13 @@ bench: ## CPU and latency beside other libraries, BENCHCOUNT rounds: medians and
 performance: ## all of internal/bench, over an hour on a quiet machine, into docs/performance.md; JOBS="echo-1 latency" for some of it
 	cd internal/bench && $(GO) run . -table $(JOBS)
 
-browser: ## the chat and the docs page in a headless Chromium, which must be installed (needs npm for axe-core)
+browser: $(BROWSER)/node_modules/installed ## the chat, the docs page and other viewers in a headless Chromium, which must be installed (needs npm for axe-core and the viewers)
 	[ -f apidoc/page/node_modules/axe-core/axe.min.js ] || npm ci --prefix apidoc/page --ignore-scripts --no-audit --no-fund --loglevel=error
 	cd $(BROWSER) && $(GO) test -count=1 -timeout 10m ./...
+
+$(BROWSER)/node_modules/installed: $(BROWSER)/viewers.sha512 .ci/viewers
+	.ci/viewers
+	touch $@
 
 page: ## build the docs page's script and hold its engine against the Go engine's verdicts (needs node and npm)
 	.ci/page

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
 	"runtime/debug"
 	"slices"
@@ -238,8 +239,8 @@ func (r *router) checkHandshake(w http.ResponseWriter, req *http.Request) *refus
 			w.Header().Set("Upgrade", "websocket")
 		}
 		return &refusal{status: http.StatusUpgradeRequired, Code: "upgrade_required", Detail: fmt.Sprintf(
-			"this is a WebSocket endpoint and the request is a plain GET (Connection: %s, Upgrade: %s): connect with new WebSocket(%q)",
-			quoteShort(req.Header.Get("Connection")), quoteShort(req.Header.Get("Upgrade")), r.wsURL(req))}
+			"this is a WebSocket endpoint and the request is a plain GET (Connection: %s, Upgrade: %s): connect with new WebSocket(%q)%s",
+			quoteShort(req.Header.Get("Connection")), quoteShort(req.Header.Get("Upgrade")), r.wsURL(req), documentation(w, req))}
 	}
 	if v := req.Header.Values("Sec-WebSocket-Version"); len(v) != 1 || v[0] != "13" {
 		w.Header().Set("Sec-WebSocket-Version", "13")
@@ -306,6 +307,23 @@ func (r *router) shownPath(req *http.Request) string {
 		}
 	}
 	return cut(req.URL.EscapedPath(), 200)
+}
+
+// documentation names the page that a Link header of relation service-doc (RFC 8631) leads to, if w has one: apidoc's Doc.Mount sets it.
+func documentation(w http.ResponseWriter, req *http.Request) string {
+	for _, link := range w.Header().Values("Link") {
+		ref, params, _ := strings.Cut(strings.TrimPrefix(link, "<"), ">")
+		u, err := url.Parse(ref)
+		if err != nil || strings.TrimLeft(params, "; ") != `rel="service-doc"` {
+			continue
+		}
+		base := &url.URL{Scheme: "http", Host: req.Host, Path: req.URL.Path}
+		if req.TLS != nil {
+			base.Scheme = "https"
+		}
+		return "; what it takes and sends: " + base.ResolveReference(u).String()
+	}
+	return ""
 }
 
 // hasToken reports whether a header that is a list holds token, in any case.

@@ -93,10 +93,15 @@ func connect(t *testing.T, h http.Handler, target string, header http.Header) *p
 // dial is connect for a peer that does not read.
 func dial(t *testing.T, h http.Handler, target string, header http.Header) *peer {
 	t.Helper()
+	return dialWith(t, h, target, &websocket.DialOptions{HTTPHeader: header, Subprotocols: header["Sec-Websocket-Protocol"]})
+}
+
+// dialWith is dial with options of the client's own. It sets their HTTPClient.
+func dialWith(t *testing.T, h http.Handler, target string, o *websocket.DialOptions) *peer {
+	t.Helper()
 	m := &memory{handler: h}
-	ws, _, err := websocket.Dial(context.Background(), "ws://example.test"+target, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: m}, HTTPHeader: header, Subprotocols: header["Sec-Websocket-Protocol"],
-	})
+	o.HTTPClient = &http.Client{Transport: m}
+	ws, _, err := websocket.Dial(context.Background(), "ws://example.test"+target, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -173,7 +173,7 @@ func TestHosts(t *testing.T) {
 
 // TestRulesThatMatchNothing stop the program.
 func TestRulesThatMatchNothing(t *testing.T) {
-	for _, rule := range []string{"", "*.", "a.*.com", "**.com", "https://", "://a", "1x://a", "a/b", "https://a/", "a:b", "a:0", "a:99999", "a b", "u@a", "bücher.example", ".a", "[::1", "%61"} {
+	for _, rule := range []string{"", "*.", "a.*.com", "**.com", "https://", "://a", "1x://a", "a/b", "https://a/", "a:b", "a:0", "a:080", "a:99999", "a b", "u@a", "bücher.example", ".a", "[::1", "%61"} {
 		if text := panicOf(func() { wsrouter.New[none](&wsrouter.Options{Origins: []string{rule}}) }); !strings.HasPrefix(text, "wsrouter: New: Origins: ") {
 			t.Errorf("Origins %q: %q", rule, text)
 		}

@@ -56,9 +56,13 @@ func New[S any](o *Options) *Router[S] {
 	core.origins, core.hosts = parseRules(core.opts.Origins), parseRules(core.opts.Hosts)
 	core.live = live{most: core.opts.MaxConns, mostPerKey: core.opts.MaxConnsPerKey, conns: map[*conn]struct{}{}, keys: map[string]int{}}
 	core.newConn = func() *conn {
-		c := &Conn[S]{}
-		c.conn = &conn{router: core, owner: c, session: &c.Session}
-		return c.conn
+		both := &struct { // one allocation
+			Conn[S]
+			core conn
+		}{}
+		c := &both.core
+		both.conn, c.router, c.owner, c.session = c, core, &both.Conn, &both.Session
+		return c
 	}
 	return &Router[S]{core}
 }
@@ -136,6 +140,7 @@ func (r *Router[S]) Params() []Param { return r.core.session.describe() }
 // order of the checks is method (405), host (421), origin (403), shutdown and MaxConns (503), parameters (400), Resolve (as it says),
 // MaxConnsPerKey (429), upgrade (426), handshake headers (400). A credential is neither logged nor answered. Headers already set on w go
 // out with the 101, which is written to the connection itself: w is not told of it.
+// A Link of relation service-doc among them (RFC 8631) is named in the answer to a plain GET.
 func (r *Router[S]) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.core.accept(w, req) }
 
 // Shutdown refuses new connections with 503, lets running handlers finish, closes all connections with 1001 and returns nil when

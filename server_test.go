@@ -51,8 +51,8 @@ func run(t *testing.T, srv *http.Server) pipes {
 	return p
 }
 
-// handshake is a request as it travels, with more headers.
-func handshake(more string) string {
+// handshakeWith is a request as it travels, with more headers.
+func handshakeWith(more string) string {
 	return "GET / HTTP/1.1\r\nHost: example.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + more + "\r\n"
 }
 
@@ -66,15 +66,15 @@ func TestServerLimits(t *testing.T) {
 		"nothing":             {nil, "", 5 * time.Second},
 		"half a request":      {[]string{"GET / HTTP/1.1\r\nHost: a\r\n"}, "", 5 * time.Second},
 		"one header a second": {strings.SplitAfter("GET / HTTP/1.1\r\n"+strings.Repeat("X-A: b\r\n", 60), "\n"), "", 5 * time.Second},
-		"20 KiB of headers":   {[]string{handshake("X-A: " + strings.Repeat("a", 21<<10) + "\r\n")}, "HTTP/1.1 431 ", 0},
-		"a million headers":   {[]string{handshake(strings.Repeat("A:\r\n", 1_000_000))}, "HTTP/1.1 431 ", 0},
-		"body never sent":     {[]string{handshake("Content-Length: 10\r\n")}, "HTTP/1.1 400 ", 0},
-		"chunk never sent":    {[]string{handshake("Transfer-Encoding: chunked\r\n")}, "HTTP/1.1 400 ", 0},
-		"two Hosts":           {[]string{handshake("Host: evil.test\r\n")}, "HTTP/1.1 400 ", 0},
-		"two lengths":         {[]string{handshake("Content-Length: 0\r\nContent-Length: 5\r\n")}, "HTTP/1.1 400 ", 0},
-		"length and chunks":   {[]string{handshake("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n"}, "HTTP/1.1 400 ", 0},
-		"15 KiB of headers":   {[]string{handshake("X-A: " + strings.Repeat("a", 15<<10) + "\r\n")}, "HTTP/1.1 101 ", 0},
-		"no body, and so":     {[]string{handshake("Content-Length: 0\r\n")}, "HTTP/1.1 101 ", 0},
+		"20 KiB of headers":   {[]string{handshakeWith("X-A: " + strings.Repeat("a", 21<<10) + "\r\n")}, "HTTP/1.1 431 ", 0},
+		"a million headers":   {[]string{handshakeWith(strings.Repeat("A:\r\n", 1_000_000))}, "HTTP/1.1 431 ", 0},
+		"body never sent":     {[]string{handshakeWith("Content-Length: 10\r\n")}, "HTTP/1.1 400 ", 0},
+		"chunk never sent":    {[]string{handshakeWith("Transfer-Encoding: chunked\r\n")}, "HTTP/1.1 400 ", 0},
+		"two Hosts":           {[]string{handshakeWith("Host: evil.test\r\n")}, "HTTP/1.1 400 ", 0},
+		"two lengths":         {[]string{handshakeWith("Content-Length: 0\r\nContent-Length: 5\r\n")}, "HTTP/1.1 400 ", 0},
+		"length and chunks":   {[]string{handshakeWith("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n"}, "HTTP/1.1 400 ", 0},
+		"15 KiB of headers":   {[]string{handshakeWith("X-A: " + strings.Repeat("a", 15<<10) + "\r\n")}, "HTTP/1.1 101 ", 0},
+		"no body, and so":     {[]string{handshakeWith("Content-Length: 0\r\n")}, "HTTP/1.1 101 ", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -159,8 +159,8 @@ func TestRegister(t *testing.T) {
 		if err := srv.Shutdown(t.Context()); err != nil || time.Since(start) > time.Second {
 			t.Errorf("Shutdown of the server: %v after %v", err, time.Since(start))
 		}
+		idle.ExpectClose(1001) // though nobody has called the router's yet
 		go func() { _ = r.Shutdown(t.Context()); waited <- time.Since(start) }()
-		idle.ExpectClose(1001)
 		if resp := wstest.Refused(t, r, "/"); resp.StatusCode != 503 {
 			t.Errorf("one more: %s", resp.Status)
 		}

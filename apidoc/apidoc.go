@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // A Mux is what http.ServeMux and chi.Router have in common. Patterns reach it with "GET " in front.
@@ -41,9 +42,13 @@ type Doc struct {
 	// that name a host.
 	Servers []string
 
+	// Login is where people sign in who need a cookie, such as "/login": a URL, which a relative one is to the page. Where an endpoint takes
+	// a cookie the page links to it. If empty, the page says in words that one has to sign in.
+	Login string
+
 	mounts []mounted
-	merged *object // the base, nil without
-	served string  // path of the first Serve, "" without
+	merged *ordered.Object        // the base, nil without
+	served atomic.Pointer[string] // path of the first Serve, nil without
 
 	once  sync.Once
 	built atomic.Bool // what Mount, Add and Merge look at
@@ -95,7 +100,7 @@ func (d *Doc) AsyncAPI() []byte { return d.document("AsyncAPI", view{format: for
 func (d *Doc) AsyncAPIYAML() []byte { return d.document("AsyncAPIYAML", view{format: formatAsyncYAML}) }
 
 func (d *Doc) openAPIView(f format) view {
-	return view{mode: d.Mode, server: serverOf(d.served), format: f}
+	return view{mode: d.Mode, server: serverOf(d.servedAt()), format: f}
 }
 
 func (d *Doc) document(call string, v view) []byte {

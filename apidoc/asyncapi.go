@@ -6,32 +6,34 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // asyncAPI writes the AsyncAPI document. It shows what the server does: it receives what clients send.
-func (m *model) asyncAPI(d *Doc) *object {
-	w := &asyncWriter{model: m, keys: map[*message]string{}, messages: newObject(), schemes: newObject()}
-	channels, operations := newObject(), newObject()
+func (m *model) asyncAPI(d *Doc) *ordered.Object {
+	w := &asyncWriter{model: m, keys: map[*message]string{}, messages: ordered.New(), schemes: ordered.New()}
+	channels, operations := ordered.New(), ordered.New()
 	for _, e := range m.endpoints {
-		channels.set(e.key, w.channel(e))
+		channels.Set(e.key, w.channel(e))
 		w.addOperations(operations, e)
 	}
-	doc := newObject("asyncapi", "3.0.0", "info", m.asyncInfo(d), "defaultContentType", "application/json")
-	if servers := asyncServers(d.Servers); len(servers.names) > 0 {
-		doc.set("servers", servers)
+	doc := ordered.New("asyncapi", "3.0.0", "info", m.asyncInfo(d), "defaultContentType", "application/json")
+	if servers := asyncServers(d.Servers); len(servers.Names()) > 0 {
+		doc.Set("servers", servers)
 	}
-	doc.set("channels", channels).set("operations", operations)
-	components := newObject()
+	doc.Set("channels", channels).Set("operations", operations)
+	components := ordered.New()
 	for _, part := range []struct {
 		name string
-		list *object
+		list *ordered.Object
 	}{{"messages", w.messages}, {"schemas", m.asyncSchemas()}, {"securitySchemes", w.schemes}} {
-		if len(part.list.names) > 0 {
-			components.set(part.name, part.list)
+		if len(part.list.Names()) > 0 {
+			components.Set(part.name, part.list)
 		}
 	}
-	if len(components.names) > 0 {
-		doc.set("components", components)
+	if len(components.Names()) > 0 {
+		doc.Set("components", components)
 	}
 	return doc
 }
@@ -40,29 +42,29 @@ func (m *model) asyncAPI(d *Doc) *object {
 type asyncWriter struct {
 	*model
 	keys     map[*message]string // among messages
-	messages *object
-	schemes  *object
+	messages *ordered.Object
+	schemes  *ordered.Object
 }
 
 // asyncInfo takes title and version from a merged document, because they are those of the API, and nothing else.
-func (m *model) asyncInfo(d *Doc) *object {
+func (m *model) asyncInfo(d *Doc) *ordered.Object {
 	title, version := d.Title, d.Version
 	if m.base != nil {
-		info := m.base.object("info")
-		title, version = cmp.Or(info.text("title"), title), cmp.Or(info.text("version"), version)
+		info := m.base.Object("info")
+		title, version = cmp.Or(info.Text("title"), title), cmp.Or(info.Text("version"), version)
 	}
-	info := newObject("title", title, "version", version).setText("description", d.Description)
-	tags := newObject()
+	info := ordered.New("title", title, "version", version).SetText("description", d.Description)
+	tags := ordered.New()
 	m.addTags(tags)
-	if list := tags.list("tags"); len(list) > 0 {
-		info.set("tags", list)
+	if list := tags.List("tags"); len(list) > 0 {
+		info.Set("tags", list)
 	}
 	return info
 }
 
 // asyncServers lists those of urls that name a host, which AsyncAPI demands.
-func asyncServers(urls []string) *object {
-	servers, taken := newObject(), map[string]bool{}
+func asyncServers(urls []string) *ordered.Object {
+	servers, taken := ordered.New(), map[string]bool{}
 	for _, s := range urls {
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" {
@@ -73,28 +75,28 @@ func asyncServers(urls []string) *object {
 		if protocol == "" || name == "" {
 			continue
 		}
-		server := newObject("host", u.Host).setText("pathname", strings.TrimSuffix(u.EscapedPath(), "/"))
-		servers.set(unique(name, taken), server.set("protocol", protocol).set("protocolVersion", "13"))
+		server := ordered.New("host", u.Host).SetText("pathname", strings.TrimSuffix(u.EscapedPath(), "/"))
+		servers.Set(unique(name, taken), server.Set("protocol", protocol).Set("protocolVersion", "13"))
 	}
 	return servers
 }
 
 // channel is an endpoint.
-func (w *asyncWriter) channel(e *endpoint) *object {
-	c := newObject("address", e.path).setText("title", e.Name).setText("description", paragraphs(e.Description, e.aboutConnection()))
-	messages := newObject()
+func (w *asyncWriter) channel(e *endpoint) *ordered.Object {
+	c := ordered.New("address", e.path).SetText("title", e.Name).SetText("description", paragraphs(e.Description, e.aboutConnection()))
+	messages := ordered.New()
 	for _, m := range e.asyncMessages() {
 		key := w.message(e, m)
-		messages.set(key, newObject("$ref", "#/components/messages/"+key))
+		messages.Set(key, ordered.New("$ref", "#/components/messages/"+key))
 	}
-	if parameters := asyncParameters(e); len(parameters.names) > 0 {
-		c.set("parameters", parameters)
+	if parameters := asyncParameters(e); len(parameters.Names()) > 0 {
+		c.Set("parameters", parameters)
 	}
-	c.set("messages", messages).set("tags", tagsOf(e.tags)).set("bindings", newObject("ws", asyncBinding(e)))
+	c.Set("messages", messages).Set("tags", tagsOf(e.tags)).Set("bindings", ordered.New("ws", asyncBinding(e)))
 	if e.Deprecated {
-		c.set("x-deprecated", true)
+		c.Set("x-deprecated", true)
 	}
-	return c.set("x-websocket", e.asyncExtension())
+	return c.Set("x-websocket", e.asyncExtension())
 }
 
 // asyncMessages lists every message, what clients send first and the error reply last.
@@ -107,8 +109,8 @@ func (e *endpoint) asyncMessages() []*message {
 }
 
 // asyncParameters describes those of the path, which are strings to AsyncAPI. Whatever else is known of one is in x-schema.
-func asyncParameters(e *endpoint) *object {
-	list := newObject()
+func asyncParameters(e *endpoint) *ordered.Object {
+	list := ordered.New()
 	for _, p := range e.parameters {
 		if p.In != "path" {
 			continue
@@ -117,30 +119,30 @@ func asyncParameters(e *endpoint) *object {
 		if t := p.node.target(schemaOnly(p.node.schema)); t != nil {
 			schema = t.inDocument()
 		}
-		o := newObject().setText("description", p.Description)
+		o := ordered.New().SetText("description", p.Description)
 		for _, name := range []string{"enum", "examples"} {
-			if values, ok := literals(schema.list(name)); ok {
-				o.set(name, values)
+			if values, ok := literals(schema.List(name)); ok {
+				o.Set(name, values)
 			}
 		}
-		if value, ok := literals([]any{schema.get("default")}); ok {
-			o.set("default", value[0])
+		if value, ok := literals([]any{schema.Get("default")}); ok {
+			o.Set("default", value[0])
 		}
 		if p.Deprecated {
-			o.set("x-deprecated", true)
+			o.Set("x-deprecated", true)
 		}
 		if saysMore(schema) {
-			o.set("x-schema", draft7(schema))
+			o.Set("x-schema", draft7(schema))
 		}
-		list.set(p.Name, o)
+		list.Set(p.Name, o)
 	}
 	return list
 }
 
 // schemaOnly is what a schema refers to if it does nothing else: a $ref, or one wrapped because something stands beside it.
-func schemaOnly(s *object) *object {
-	if list := s.list("allOf"); len(list) == 1 {
-		if branch, ok := list[0].(*object); ok {
+func schemaOnly(s *ordered.Object) *ordered.Object {
+	if list := s.List("allOf"); len(list) == 1 {
+		if branch, ok := list[0].(*ordered.Object); ok {
 			return branch
 		}
 	}
@@ -148,8 +150,8 @@ func schemaOnly(s *object) *object {
 }
 
 // saysMore reports whether an AsyncAPI parameter cannot say all of schema.
-func saysMore(schema *object) bool {
-	return schema.text("type") != "string" || slices.ContainsFunc(schema.names, func(name string) bool {
+func saysMore(schema *ordered.Object) bool {
+	return schema.Text("type") != "string" || slices.ContainsFunc(schema.Names(), func(name string) bool {
 		return !slices.Contains([]string{"type", "title", "description", "enum", "examples", "default", "deprecated"}, name)
 	})
 }
@@ -160,7 +162,7 @@ func literals(values []any) (list []any, ok bool) {
 		switch v := v.(type) {
 		case string:
 			list = append(list, v)
-		case number:
+		case ordered.Number:
 			list = append(list, string(v))
 		case bool:
 			list = append(list, strconv.FormatBool(v))
@@ -173,76 +175,76 @@ func literals(values []any) (list []any, ok bool) {
 
 // asyncBinding is the handshake. The binding has no place for cookies, which therefore stand in x-cookies, and by name in
 // the header that carries them.
-func asyncBinding(e *endpoint) *object {
-	ws := newObject("method", "GET")
+func asyncBinding(e *endpoint) *ordered.Object {
+	ws := ordered.New("method", "GET")
 	query, headers, cookies := e.asyncParams("query"), e.asyncParams("header"), e.asyncParams("cookie")
 	if query != nil {
-		ws.set("query", query)
+		ws.Set("query", query)
 	}
 	if cookies != nil {
-		headers = withHeader(headers, "Cookie", newObject("type", "string", "description",
-			"Carries `"+strings.Join(cookies.object("properties").names, "`, `")+"`."))
-		if cookies.has("required") {
-			headers.set("required", append(headers.list("required"), "Cookie"))
+		headers = withHeader(headers, "Cookie", ordered.New("type", "string", "description",
+			"Carries `"+strings.Join(cookies.Object("properties").Names(), "`, `")+"`."))
+		if cookies.Has("required") {
+			headers.Set("required", append(headers.List("required"), "Cookie"))
 		}
 	}
 	if protocol := e.offered(); protocol != nil {
 		headers = withHeader(headers, "Sec-WebSocket-Protocol", protocol)
 	}
 	if headers != nil {
-		ws.set("headers", headers)
+		ws.Set("headers", headers)
 	}
 	if cookies != nil {
-		ws.set("x-cookies", cookies)
+		ws.Set("x-cookies", cookies)
 	}
-	return ws.set("bindingVersion", "0.1.0")
+	return ws.Set("bindingVersion", "0.1.0")
 }
 
 // withHeader adds a header that the session does not read itself.
-func withHeader(headers *object, name string, schema *object) *object {
+func withHeader(headers *ordered.Object, name string, schema *ordered.Object) *ordered.Object {
 	if headers == nil {
-		headers = newObject("type", "object", "properties", newObject())
+		headers = ordered.New("type", "object", "properties", ordered.New())
 	}
-	properties := headers.object("properties")
-	if !slices.ContainsFunc(properties.names, func(n string) bool { return strings.EqualFold(n, name) }) {
-		properties.set(name, schema)
+	properties := headers.Object("properties")
+	if !slices.ContainsFunc(properties.Names(), func(n string) bool { return strings.EqualFold(n, name) }) {
+		properties.Set(name, schema)
 	}
 	return headers
 }
 
 // asyncParams is the schema of all parameters from one place, nil without any.
-func (e *endpoint) asyncParams(in string) *object {
-	properties := newObject()
+func (e *endpoint) asyncParams(in string) *ordered.Object {
+	properties := ordered.New()
 	var required []any
 	for _, p := range e.parameters {
 		if p.In != in {
 			continue
 		}
-		schema, _ := draft7(p.schema).(*object)
-		if schema.has("$ref") && (p.Description != "" || p.Deprecated) {
-			schema = newObject("allOf", []any{schema})
+		schema, _ := draft7(p.schema).(*ordered.Object)
+		if schema.Has("$ref") && (p.Description != "" || p.Deprecated) {
+			schema = ordered.New("allOf", []any{schema})
 		}
-		schema = schema.clone().setText("description", p.Description)
+		schema = schema.Clone().SetText("description", p.Description)
 		if p.Deprecated {
-			schema.set("deprecated", true)
+			schema.Set("deprecated", true)
 		}
-		properties.set(p.Name, schema)
+		properties.Set(p.Name, schema)
 		if p.Required {
 			required = append(required, p.Name)
 		}
 	}
-	if len(properties.names) == 0 {
+	if len(properties.Names()) == 0 {
 		return nil
 	}
-	schema := newObject("type", "object", "properties", properties)
+	schema := ordered.New("type", "object", "properties", properties)
 	if len(required) > 0 {
-		schema.set("required", required)
+		schema.Set("required", required)
 	}
 	return schema
 }
 
 // offered describes the header in which a client offers subprotocols, nil if the server knows none.
-func (e *endpoint) offered() *object {
+func (e *endpoint) offered() *ordered.Object {
 	text := ""
 	if len(e.Subprotocols) > 0 {
 		text = "The subprotocols that the client speaks, separated by commas. The server takes the first of `" + strings.Join(e.Subprotocols, "`, `") + "` that is offered."
@@ -251,83 +253,61 @@ func (e *endpoint) offered() *object {
 	if text == "" && valued == "" {
 		return nil
 	}
-	o := newObject("type", "string", "description", strings.TrimSpace(text+valued))
+	o := ordered.New("type", "string", "description", strings.TrimSpace(text+valued))
 	if len(e.Subprotocols) > 0 {
-		o.set("examples", texts(e.Subprotocols))
+		o.Set("examples", texts(e.Subprotocols))
 	}
 	return o
 }
 
 // asyncExtension is the x-websocket of a channel.
-func (e *endpoint) asyncExtension() *object {
+func (e *endpoint) asyncExtension() *ordered.Object {
 	x := e.wireFacts()
-	if limits := e.wireLimits(); len(limits.names) > 0 {
-		x.set("limits", limits)
+	if limits := e.wireLimits(); len(limits.Names()) > 0 {
+		x.Set("limits", limits)
 	}
-	x.set("closeCodes", e.closeCodes())
+	x.Set("closeCodes", e.closeCodes())
 	if e.failure != nil && e.failure.GoType == "github.com/wsrouter-go/wsrouter.Error" {
-		x.set("errorCodes", newObject(
-			"not_json", "The message is not JSON.",
-			"unknown_type", "No handler takes a message of this name.",
-			"validation_failed", "The message breaks its schema. The issues say where and why.",
-			"internal", "The server failed on this message.",
-		))
+		codes := ordered.New()
+		for _, c := range errorCodes {
+			codes.Set(c.Name, c.Value)
+		}
+		x.Set("errorCodes", codes)
 	}
 	return x
 }
 
-// closeCodes are those of the server itself. An application may close with others.
-func (e *endpoint) closeCodes() *object {
-	kind, other := "text", "binary"
-	if e.Binary {
-		kind, other = other, kind
-	}
-	codes := newObject(
-		"1001", "The server shuts down. Connect again.",
-		"1002", "The client broke the WebSocket protocol.",
-		"1003", "The client sent a "+other+" frame where messages are "+kind+" frames.",
-		"1007", "A text frame was not UTF-8.",
-		"1008", "Refused after it was opened. The error reply before it says why.",
-	)
-	if e.Limits["maxMessage"] >= 0 {
-		codes.set("1009", "A message was larger than the limit maxMessage.")
-	}
-	return codes.
-		set("1011", "The server failed.").
-		set("1013", "The client read too slowly: more was waiting for it than the limit outbox. Connect again.")
-}
-
 // addOperations adds one for each handler, and one for what the server may send at any time.
-func (w *asyncWriter) addOperations(operations *object, e *endpoint) {
+func (w *asyncWriter) addOperations(operations *ordered.Object, e *endpoint) {
 	security := w.security(e)
-	channel := newObject("$ref", "#/channels/"+e.key)
-	operation := func(action, title string) *object {
-		return newObject("action", action, "channel", channel, "title", title)
+	channel := ordered.New("$ref", "#/channels/"+e.key)
+	operation := func(action, title string) *ordered.Object {
+		return ordered.New("action", action, "channel", channel, "title", title)
 	}
-	finish := func(op *object, tags []string, deprecated bool, list []*message) *object {
-		op.set("tags", tagsOf(tags)).set("messages", w.channelRefs(e, list))
+	finish := func(op *ordered.Object, tags []string, deprecated bool, list []*message) *ordered.Object {
+		op.Set("tags", tagsOf(tags)).Set("messages", w.channelRefs(e, list))
 		if len(security) > 0 {
-			op.set("security", security)
+			op.Set("security", security)
 		}
 		if deprecated {
-			op.set("x-deprecated", true)
+			op.Set("x-deprecated", true)
 		}
 		return op
 	}
 	for _, o := range e.receives {
-		op := operation("receive", o.Handler).setText("summary", o.Summary).setText("description", o.about())
+		op := operation("receive", o.Handler).SetText("summary", o.Summary).SetText("description", o.about())
 		finish(op, append(slices.Clone(e.tags), o.Tags...), o.deprecated(e), []*message{o.message})
 		if len(o.sends) > 0 {
-			op.set("reply", newObject("channel", channel, "messages", w.channelRefs(e, o.sends)))
+			op.Set("reply", ordered.New("channel", channel, "messages", w.channelRefs(e, o.sends)))
 		}
 		if o.Responds {
-			op.set("x-responds", true)
+			op.Set("x-responds", true)
 		}
-		operations.set(o.id, op)
+		operations.Set(o.id, op)
 	}
 	if list := e.atAnyTime(); len(list) > 0 {
-		op := operation("send", "send").set("summary", "What the server may send at any time.")
-		operations.set(e.sendID, finish(op, e.tags, e.Deprecated, list))
+		op := operation("send", "send").Set("summary", "What the server may send at any time.")
+		operations.Set(e.sendID, finish(op, e.tags, e.Deprecated, list))
 	}
 }
 
@@ -337,7 +317,7 @@ func (w *asyncWriter) channelRefs(e *endpoint, list []*message) []any {
 	for _, m := range list {
 		if key := w.message(e, m); !seen[key] {
 			seen[key] = true
-			refs = append(refs, newObject("$ref", "#/channels/"+e.key+"/messages/"+key))
+			refs = append(refs, ordered.New("$ref", "#/channels/"+e.key+"/messages/"+key))
 		}
 	}
 	return refs
@@ -355,51 +335,51 @@ func (w *asyncWriter) message(e *endpoint, m *message) string {
 	o := asyncMessage(e, m)
 	key := name
 	for i := 2; ; i++ {
-		o.set("name", key)
-		if !w.messages.has(key) || equal(w.messages.get(key), o) {
+		o.Set("name", key)
+		if !w.messages.Has(key) || ordered.Equal(w.messages.Get(key), o) {
 			break
 		}
 		key = name + "_" + strconv.Itoa(i)
 	}
-	w.messages.set(key, o)
+	w.messages.Set(key, o)
 	w.keys[m] = key
 	return key
 }
 
 // asyncMessage describes m as it travels on e.
-func asyncMessage(e *endpoint, m *message) *object {
-	o := newObject("name", "", "title", m.title())
+func asyncMessage(e *endpoint, m *message) *ordered.Object {
+	o := ordered.New("name", "", "title", m.title())
 	if short := len(m.Description) <= 120 && !strings.Contains(m.Description, "\n"); short {
-		o.setText("summary", m.Description)
+		o.SetText("summary", m.Description)
 	} else {
-		o.setText("description", m.Description)
+		o.SetText("description", m.Description)
 	}
 	switch {
 	case m.Frame == "binary":
-		return o.set("contentType", "application/octet-stream").set("payload", newObject("type", "string", "format", "binary"))
+		return o.Set("contentType", "application/octet-stream").Set("payload", ordered.New("type", "string", "format", "binary"))
 	case m.Frame == "text":
-		return o.set("contentType", "text/plain").set("payload", newObject("type", "string"))
+		return o.Set("contentType", "text/plain").Set("payload", ordered.New("type", "string"))
 	}
-	o.set("contentType", "application/json")
+	o.Set("contentType", "application/json")
 	if e.correlated(m) {
-		o.set("correlationId", newObject("description", "Of the question, its answer and the error reply to it.",
+		o.Set("correlationId", ordered.New("description", "Of the question, its answer and the error reply to it.",
 			"location", "$message.payload#/"+escapePointer(e.ID)))
 	}
-	o.set("payload", newObject("$ref", componentRef(m.component.name)))
+	o.Set("payload", ordered.New("$ref", componentRef(m.component.name)))
 	var examples []any
-	for _, example := range m.component.schema.list("examples") {
-		examples = append(examples, newObject("payload", example))
+	for _, example := range m.component.schema.List("examples") {
+		examples = append(examples, ordered.New("payload", example))
 	}
 	if len(examples) > 0 {
-		o.set("examples", examples)
+		o.Set("examples", examples)
 	}
 	if m.Deprecated {
-		o.set("x-deprecated", true)
+		o.Set("x-deprecated", true)
 	}
 	if x := asyncDiscriminator(e.Discriminator, m.Names); x != nil {
-		o.set("x-discriminator", x)
+		o.Set("x-discriminator", x)
 	}
-	return o.setText("x-delivery", m.Delivery)
+	return o.SetText("x-delivery", m.Delivery)
 }
 
 // correlated reports whether m carries the correlation id of e by contract: both sides of a Respond and the error
@@ -417,10 +397,10 @@ func (e *endpoint) correlated(m *message) bool {
 }
 
 // asyncDiscriminator says what names a message, nil if nothing does.
-func asyncDiscriminator(discriminator string, names []string) *object {
+func asyncDiscriminator(discriminator string, names []string) *ordered.Object {
 	var values []any
 	for _, literal := range names {
-		if v, err := parseJSON([]byte(literal)); err == nil {
+		if v, err := ordered.ParseJSON([]byte(literal)); err == nil {
 			values = append(values, v)
 		}
 	}
@@ -428,15 +408,15 @@ func asyncDiscriminator(discriminator string, names []string) *object {
 	case discriminator == "" || len(values) == 0:
 		return nil
 	case len(values) == 1:
-		return newObject("propertyName", discriminator, "value", values[0])
+		return ordered.New("propertyName", discriminator, "value", values[0])
 	default:
-		return newObject("propertyName", discriminator, "values", values)
+		return ordered.New("propertyName", discriminator, "values", values)
 	}
 }
 
 // asyncSchemas lists what messages and parameters refer to, under the names of OpenAPI. A merged document may have some of
 // them already; here they are all written.
-func (m *model) asyncSchemas() *object {
+func (m *model) asyncSchemas() *ordered.Object {
 	used := map[*component]bool{}
 	var use func(n *schemaNode)
 	use = func(n *schemaNode) {
@@ -458,10 +438,10 @@ func (m *model) asyncSchemas() *object {
 			use(p.node)
 		}
 	}
-	schemas := newObject()
+	schemas := ordered.New()
 	for _, c := range m.registry.components {
 		if used[c] {
-			schemas.set(c.name, draft7(c.schema))
+			schemas.Set(c.name, draft7(c.schema))
 		}
 	}
 	return schemas
@@ -471,7 +451,7 @@ func (m *model) asyncSchemas() *object {
 func tagsOf(names []string) []any {
 	list := []any{}
 	for _, name := range distinct(names) {
-		list = append(list, newObject("name", name))
+		list = append(list, ordered.New("name", name))
 	}
 	return list
 }

@@ -3,10 +3,12 @@ package apidoc
 import (
 	"maps"
 	"slices"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // content maps media types to the schema of messages; nil without messages.
-func (w *writer) content(e *endpoint, list []*message) *object {
+func (w *writer) content(e *endpoint, list []*message) *ordered.Object {
 	var json []*message
 	text, binary := false, false
 	for _, m := range list {
@@ -19,62 +21,62 @@ func (w *writer) content(e *endpoint, list []*message) *object {
 			json = append(json, m)
 		}
 	}
-	content := newObject()
+	content := ordered.New()
 	if len(json) > 0 {
-		content.set("application/json", newObject("schema", w.choice(e, json)))
+		content.Set("application/json", ordered.New("schema", w.choice(e, json)))
 	}
 	if text {
-		content.set("text/plain", newObject("schema", newObject("type", "string")))
+		content.Set("text/plain", ordered.New("schema", ordered.New("type", "string")))
 	}
 	if binary {
-		content.set("application/octet-stream", w.bytes())
+		content.Set("application/octet-stream", w.bytes())
 	}
-	if len(content.names) == 0 {
+	if len(content.Names()) == 0 {
 		return nil
 	}
 	return content
 }
 
 // bytes is a media type without structure, which 3.0 and 3.1 say differently.
-func (w *writer) bytes() *object {
+func (w *writer) bytes() *ordered.Object {
 	if w.old {
-		return newObject("schema", newObject("type", "string", "format", "binary"))
+		return ordered.New("schema", ordered.New("type", "string", "format", "binary"))
 	}
-	return newObject()
+	return ordered.New()
 }
 
 // choice is the schema of one of several messages: oneOf where the discriminator tells them apart, else anyOf,
 // because one value may then be several of them.
-func (w *writer) choice(e *endpoint, list []*message) *object {
+func (w *writer) choice(e *endpoint, list []*message) *ordered.Object {
 	list = distinctMessages(list)
 	refs := w.refs(list)
 	if len(refs) == 1 {
-		return refs[0].(*object)
+		return refs[0].(*ordered.Object)
 	}
 	mapping, ok := mappingOf(e.Discriminator, list)
 	if !ok {
-		return newObject("anyOf", refs)
+		return ordered.New("anyOf", refs)
 	}
-	return newObject("oneOf", refs, "discriminator", newObject("propertyName", e.Discriminator, "mapping", mapping))
+	return ordered.New("oneOf", refs, "discriminator", ordered.New("propertyName", e.Discriminator, "mapping", mapping))
 }
 
 // mappingOf maps the values of the discriminator to schemas. It fails unless every message is an object that must
 // have it, with string values that no other message has.
-func mappingOf(discriminator string, list []*message) (*object, bool) {
-	mapping := newObject()
+func mappingOf(discriminator string, list []*message) (*ordered.Object, bool) {
+	mapping := ordered.New()
 	for _, m := range list {
 		schema := m.component.schema
-		required := slices.Contains(schema.list("required"), any(discriminator))
-		if discriminator == "" || !required || !schema.object("properties").has(discriminator) || len(m.Names) == 0 {
+		required := slices.Contains(schema.List("required"), any(discriminator))
+		if discriminator == "" || !required || !schema.Object("properties").Has(discriminator) || len(m.Names) == 0 {
 			return nil, false
 		}
 		for _, literal := range m.Names {
-			name, err := parseJSON([]byte(literal))
+			name, err := ordered.ParseJSON([]byte(literal))
 			text, ok := name.(string)
-			if err != nil || !ok || mapping.has(text) {
+			if err != nil || !ok || mapping.Has(text) {
 				return nil, false
 			}
-			mapping.set(text, componentRef(m.component.name))
+			mapping.Set(text, componentRef(m.component.name))
 		}
 	}
 	return mapping, true
@@ -100,45 +102,45 @@ func (w *writer) refs(list []*message) []any {
 }
 
 // ref refers to the schema of m, or describes a frame that has none.
-func (w *writer) ref(m *message) *object {
+func (w *writer) ref(m *message) *ordered.Object {
 	switch {
 	case m.component != nil:
-		return newObject("$ref", componentRef(m.component.name))
+		return ordered.New("$ref", componentRef(m.component.name))
 	case m.Frame == "binary":
-		return newObject("type", "string", "format", "binary")
+		return ordered.New("type", "string", "format", "binary")
 	default:
-		return newObject("type", "string")
+		return ordered.New("type", "string")
 	}
 }
 
 // addComponents adds the schemas of all messages behind those of the base.
-func (m *model) addComponents(doc *object) {
+func (m *model) addComponents(doc *ordered.Object) {
 	if len(m.registry.components) == 0 {
 		return
 	}
-	components := doc.object("components").clone()
-	schemas := components.object("schemas").clone()
+	components := doc.Object("components").Clone()
+	schemas := components.Object("schemas").Clone()
 	for _, c := range m.registry.components {
 		if !c.shared {
-			schemas.set(c.name, m.dialect(c.schema))
+			schemas.Set(c.name, m.dialect(c.schema))
 		}
 	}
-	doc.set("components", components.set("schemas", schemas))
+	doc.Set("components", components.Set("schemas", schemas))
 }
 
 // addTags lists the tags of the operations behind those of the base.
-func (m *model) addTags(doc *object) {
-	tags := slices.Clone(doc.list("tags"))
+func (m *model) addTags(doc *ordered.Object) {
+	tags := slices.Clone(doc.List("tags"))
 	known := map[string]bool{}
 	for _, t := range tags {
-		if o, ok := t.(*object); ok {
-			known[o.text("name")] = true
+		if o, ok := t.(*ordered.Object); ok {
+			known[o.Text("name")] = true
 		}
 	}
 	add := func(name, description string) {
 		if !known[name] {
 			known[name] = true
-			tags = append(tags, newObject("name", name).setText("description", description))
+			tags = append(tags, ordered.New("name", name).SetText("description", description))
 		}
 	}
 	for _, e := range m.endpoints {
@@ -152,9 +154,9 @@ func (m *model) addTags(doc *object) {
 		}
 	}
 	if len(tags) > 0 {
-		doc.set("tags", tags)
+		doc.Set("tags", tags)
 	} else {
-		doc.remove("tags")
+		doc.Remove("tags")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/wsrouter-go/wsrouter/internal/credential"
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // isCredential reports whether p says by its name and place that it is one. A part of a path never is.
@@ -23,7 +24,7 @@ func (w *asyncWriter) security(e *endpoint) []any {
 	var refs []any
 	for _, p := range e.parameters {
 		if isCredential(p) {
-			refs = append(refs, newObject("$ref", "#/components/securitySchemes/"+w.scheme(p)))
+			refs = append(refs, ordered.New("$ref", "#/components/securitySchemes/"+w.scheme(p)))
 		}
 	}
 	return refs
@@ -35,36 +36,36 @@ func (w *asyncWriter) scheme(p *parameter) string {
 	scheme := schemeOf(p)
 	name := identifier(p.Name)
 	for _, key := range []string{name, name + "_" + p.In} {
-		if !w.schemes.has(key) || equal(w.schemes.get(key), scheme) {
-			w.schemes.set(key, scheme)
+		if !w.schemes.Has(key) || ordered.Equal(w.schemes.Get(key), scheme) {
+			w.schemes.Set(key, scheme)
 			return key
 		}
 	}
 	taken := map[string]bool{}
-	for _, key := range w.schemes.names {
-		if equal(w.schemes.get(key), scheme) {
+	for _, key := range w.schemes.Names() {
+		if ordered.Equal(w.schemes.Get(key), scheme) {
 			return key
 		}
 		taken[key] = true
 	}
 	key := unique(name+"_"+p.In, taken)
-	w.schemes.set(key, scheme)
+	w.schemes.Set(key, scheme)
 	return key
 }
 
 // schemeOf says how p travels. The Authorization header holds a bearer token unless its declaration says Basic.
-func schemeOf(p *parameter) *object {
+func schemeOf(p *parameter) *ordered.Object {
 	switch {
 	case p.In == "header" && strings.EqualFold(p.Name, "Authorization"):
 		scheme := "bearer"
-		if strings.Contains(strings.ToLower(p.Description+string(appendJSON(nil, p.schema, -1))), "basic") {
+		if strings.Contains(strings.ToLower(p.Description+string(ordered.AppendJSON(nil, p.schema, -1))), "basic") {
 			scheme = "basic"
 		}
-		return newObject("type", "http", "scheme", scheme).setText("description", p.Description)
+		return ordered.New("type", "http", "scheme", scheme).SetText("description", p.Description)
 	case p.In == "subprotocol":
 		about := "As a subprotocol that begins with `" + p.Name + "`, the only header that a browser lets a page set."
-		return newObject("type", "httpApiKey", "in", "header", "name", "Sec-WebSocket-Protocol", "description", paragraphs(p.Description, about))
+		return ordered.New("type", "httpApiKey", "in", "header", "name", "Sec-WebSocket-Protocol", "description", paragraphs(p.Description, about))
 	default:
-		return newObject("type", "httpApiKey", "in", p.In, "name", p.Name).setText("description", p.Description)
+		return ordered.New("type", "httpApiKey", "in", p.In, "name", p.Name).SetText("description", p.Description)
 	}
 }

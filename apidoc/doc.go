@@ -76,7 +76,7 @@
 // The page is a reference, and where there is JavaScript a console: it connects to the live endpoints, checks messages by
 // their schemas before they are sent, names every message that comes and flags what is not documented. A refused handshake
 // is asked for its reason by a plain GET. Links to a message, a field, a close code or an error code carry the parameters but
-// no credentials, and never connect by themselves. It needs nothing from elsewhere, and its Content-Security-Policy lets
+// no credentials, and never connect by themselves; #/ws/{room_id} is the endpoint of that path, which its answers link to. It needs nothing from elsewhere, and its Content-Security-Policy lets
 // it run its own script only and talk to its own origin and [Doc.Servers] only.
 //
 // # Names

@@ -1,14 +1,12 @@
 package apidoc
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
-)
 
-// maxDocument is what Merge reads at most, in bytes.
-const maxDocument = 16 << 20
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
+)
 
 // Merge makes openapi, an OpenAPI 3.0 or 3.1 document in JSON or YAML, the base of d's, once: its info, servers and
 // everything else stay as they are and in their order, JSON numbers in their spelling; only comments and, in YAML,
@@ -17,7 +15,8 @@ const maxDocument = 16 << 20
 // The base's security, if it has any, holds for the endpoints' operations as for its own.
 //
 // Merge fails, and changes nothing, if openapi is anything else: Swagger 2.0, more than one YAML document, a member
-// named twice, nested deeper than 200 levels, larger than 16 MiB or than 1,048,576 values with all aliases followed.
+// named twice, nested deeper than 200 levels, larger than 16 MiB or than 524,288 values with all aliases followed, or
+// than 8 MiB or 524,288 nodes of YAML, names among them.
 // Nothing that it refers to is fetched. An operation that both have, by path and method, is found at the first use,
 // where [Doc.OpenAPI] panics.
 func (d *Doc) Merge(openapi []byte) error {
@@ -25,7 +24,7 @@ func (d *Doc) Merge(openapi []byte) error {
 	if d.merged != nil {
 		return errors.New("apidoc: Merge: a document was merged already")
 	}
-	base, err := parseDocument(openapi)
+	base, err := ordered.Parse(openapi)
 	if err == nil {
 		err = checkBase(base)
 	}
@@ -36,46 +35,21 @@ func (d *Doc) Merge(openapi []byte) error {
 	return nil
 }
 
-// parseDocument reads JSON if data begins with a brace, else YAML.
-func parseDocument(data []byte) (*object, error) {
-	if len(data) > maxDocument {
-		return nil, fmt.Errorf("%d bytes are more than %d", len(data), maxDocument)
-	}
-	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
-	data = bytes.TrimLeft(data, " \t\r\n")
-	if len(data) == 0 {
-		return nil, errors.New("the document is empty")
-	}
-	parse := parseYAML
-	if bytes.HasPrefix(data, []byte("{")) {
-		parse = parseJSON
-	}
-	v, err := parse(data)
-	if err != nil {
-		return nil, err
-	}
-	base, ok := v.(*object)
-	if !ok {
-		return nil, errors.New("the document is not an object")
-	}
-	return base, nil
-}
-
 var baseVersion = regexp.MustCompile(`^3\.[01]\.[0-9]`)
 
 // checkBase refuses what endpoints cannot be added to.
-func checkBase(base *object) error {
-	if base.has("swagger") {
+func checkBase(base *ordered.Object) error {
+	if base.Has("swagger") {
 		return errors.New("this is Swagger 2.0: convert it first, by wsswag.Convert or another tool")
 	}
-	if !baseVersion.MatchString(base.text("openapi")) {
-		return fmt.Errorf(`openapi is %s, but must be a string such as "3.0.4" or "3.1.1"`, brief(base.get("openapi")))
+	if !baseVersion.MatchString(base.Text("openapi")) {
+		return fmt.Errorf(`openapi is %s, but must be a string such as "3.0.4" or "3.1.1"`, brief(base.Get("openapi")))
 	}
 	if err := wantObject(base, "paths", "paths"); err != nil {
 		return err
 	}
-	paths := base.object("paths")
-	for _, path := range paths.names {
+	paths := base.Object("paths")
+	for _, path := range paths.Names() {
 		if err := wantObject(paths, path, "paths, "+path); err != nil {
 			return err
 		}
@@ -83,17 +57,17 @@ func checkBase(base *object) error {
 	if err := wantObject(base, "components", "components"); err != nil {
 		return err
 	}
-	if err := wantObject(base.object("components"), "schemas", "components, schemas"); err != nil {
+	if err := wantObject(base.Object("components"), "schemas", "components, schemas"); err != nil {
 		return err
 	}
-	if _, ok := base.get("tags").([]any); base.has("tags") && !ok {
+	if _, ok := base.Get("tags").([]any); base.Has("tags") && !ok {
 		return errors.New("tags is not a list")
 	}
 	return nil
 }
 
-func wantObject(o *object, name, what string) error {
-	if _, ok := o.get(name).(*object); o.has(name) && !ok {
+func wantObject(o *ordered.Object, name, what string) error {
+	if _, ok := o.Get(name).(*ordered.Object); o.Has(name) && !ok {
 		return fmt.Errorf("%.200s is not an object", what)
 	}
 	return nil
@@ -104,8 +78,8 @@ func brief(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "missing"
-	case string, number, bool:
-		return fmt.Sprintf("%.40s", appendJSON(nil, v, -1))
+	case string, ordered.Number, bool:
+		return fmt.Sprintf("%.40s", ordered.AppendJSON(nil, v, -1))
 	default:
 		return "no string"
 	}

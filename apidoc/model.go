@@ -7,15 +7,16 @@ import (
 	"strings"
 
 	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // A model is what all readers share, OpenAPI, AsyncAPI and the page: the visible endpoints with every name settled.
 type model struct {
 	endpoints []*endpoint
-	registry  *registry  // of the schemas
-	refusal   *component // body of a refused handshake
-	base      *object    // the merged document, nil without
-	old       bool       // the document is OpenAPI 3.0
+	registry  *registry       // of the schemas
+	refusal   *component      // body of a refused handshake
+	base      *ordered.Object // the merged document, nil without
+	old       bool            // the document is OpenAPI 3.0
 }
 
 // An endpoint is a router at its path.
@@ -36,7 +37,7 @@ type endpoint struct {
 type parameter struct {
 	wsrouter.Param
 	node   *schemaNode
-	schema *object
+	schema *ordered.Object
 }
 
 // An operation is one handler.
@@ -81,8 +82,8 @@ func (e *endpoint) frame(m *message) string {
 	}
 }
 
-func newModel(mounts []mounted, base *object) (*model, error) {
-	m := &model{registry: &registry{}, base: base, old: base != nil && strings.HasPrefix(base.text("openapi"), "3.0")}
+func newModel(mounts []mounted, base *ordered.Object) (*model, error) {
+	m := &model{registry: &registry{}, base: base, old: base != nil && strings.HasPrefix(base.Text("openapi"), "3.0")}
 	r := m.registry
 	for _, mount := range mounts {
 		spec := mount.endpoint.Describe()
@@ -99,9 +100,9 @@ func newModel(mounts []mounted, base *object) (*model, error) {
 	if len(m.endpoints) > 0 {
 		refusal = r.addRefusal()
 	}
-	baseSchemas := newObject()
+	baseSchemas := ordered.New()
 	if base != nil {
-		baseSchemas = base.object("components").object("schemas")
+		baseSchemas = base.Object("components").Object("schemas")
 	}
 	r.resolve(baseSchemas, m.dialect)
 	if refusal != nil {
@@ -160,8 +161,8 @@ func newParameters(params []wsrouter.Param, segments []segment, r *registry) ([]
 		if err != nil {
 			return err
 		}
-		if pattern != "" && node.schema.text("type") == "string" && !node.schema.has("pattern") {
-			node.schema.set("pattern", pattern)
+		if pattern != "" && node.schema.Text("type") == "string" && !node.schema.Has("pattern") {
+			node.schema.Set("pattern", pattern)
 		}
 		key := p.In + " " + p.Name
 		if p.In == "header" {
@@ -279,11 +280,11 @@ func (e *endpoint) pseudoPath(op wsrouter.Operation) (string, error) {
 func (m *model) nameOperations() {
 	taken := map[string]bool{}
 	if m.base != nil {
-		paths := m.base.object("paths")
-		for _, p := range paths.names {
-			item := paths.object(p)
-			for _, method := range item.names {
-				taken[item.object(method).text("operationId")] = true
+		paths := m.base.Object("paths")
+		for _, p := range paths.Names() {
+			item := paths.Object(p)
+			for _, method := range item.Names() {
+				taken[item.Object(method).Text("operationId")] = true
 			}
 		}
 	}
@@ -329,7 +330,7 @@ func (r *registry) addRefusal() *schemaNode {
 	for _, node := range r.nodes {
 		if !node.message && issueType.MatchString(node.goType) {
 			n.defs[node.goType] = node
-			n.schema.object("properties").object("issues").set("items", newObject("$ref", "#/$defs/"+escapePointer(node.goType)))
+			n.schema.Object("properties").Object("issues").Set("items", ordered.New("$ref", "#/$defs/"+escapePointer(node.goType)))
 			break
 		}
 	}

@@ -1,8 +1,10 @@
 package apidoc
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,6 +30,10 @@ type segment struct {
 // {name...} and {$} of http.ServeMux, {name:regexp} of chi. It must be the path that clients see: where mux is
 // itself mounted under a prefix, route e there and call [Doc.Add] with the whole path.
 //
+// Where [Doc.Serve] serves a page, e's answers name it in a Link header of relation service-doc (RFC 8631), relative to the request, and
+// the answer to a plain GET says it in words too: whoever opens the address of a WebSocket in a browser finds what it is. Patterns that match paths of
+// any depth have no such link.
+//
 // Mount panics if pattern names another method, if it lacks a path parameter that e's session has, or if its path is
 // mounted already. A parameter of pattern that the session lacks is documented as a string.
 func (d *Doc) Mount(mux Mux, pattern string, e Endpoint) {
@@ -38,7 +44,22 @@ func (d *Doc) Mount(mux Mux, pattern string, e Endpoint) {
 	}
 	route, path := splitPattern(call, pattern)
 	d.add(call, path, e)
-	mux.Handle(http.MethodGet+" "+route, e)
+	mux.Handle(http.MethodGet+" "+route, d.linked(pattern, d.mounts[len(d.mounts)-1]))
+}
+
+// linked answers for m with a link to its place on the page.
+func (d *Doc) linked(pattern string, m mounted) http.Handler {
+	if strings.Contains(pattern, "...}") || strings.Contains(pattern, "*") {
+		return m.endpoint
+	}
+	up := cmp.Or(strings.Repeat("../", strings.Count(m.path, "/")-1), "./")
+	place := (&url.URL{Fragment: m.path}).String()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if page := d.servedAt(); page != "" {
+			w.Header().Add("Link", "<"+up+page[1:]+place+`>; rel="service-doc"`)
+		}
+		m.endpoint.ServeHTTP(w, r)
+	})
 }
 
 // Add documents e at path, which something else routes to it. It takes the same patterns as Mount and panics for the

@@ -3,6 +3,7 @@ package apidoc_test
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/wsrouter-go/wsrouter"
@@ -103,6 +104,43 @@ func TestPathPatternOfChi(t *testing.T) {
 		}
 		if at(params, i, "required") != true {
 			t.Errorf("%v is not required", at(params, i, "name"))
+		}
+	}
+}
+
+// Whoever opens the address of a WebSocket by a plain GET is told where its documentation is, also behind a prefix.
+func TestMountLinks(t *testing.T) {
+	mux, doc := http.NewServeMux(), apidoc.New("Links", "1")
+	doc.Mount(mux, "/feed", wsrouter.New[struct{}](nil))
+	doc.Mount(mux, "/feed/{$}", wsrouter.New[struct{}](nil))
+	doc.Mount(mux, "/ws/{room}", wsrouter.New[struct{}](nil))
+	doc.Mount(mux, "/deep/{rest...}", wsrouter.New[struct{}](nil))
+	if got := request(mux, "GET", "/feed").Header().Get("Link"); got != "" {
+		t.Errorf("without a page there is the link %s", got)
+	}
+	doc.Serve(mux, "/v1/docs")
+	for path, want := range map[string]string{
+		"/feed":     `<./v1/docs#/feed>; rel="service-doc"`,
+		"/feed/":    `<../v1/docs#/feed/>; rel="service-doc"`,
+		"/ws/lobby": `<../v1/docs#/ws/%7Broom%7D>; rel="service-doc"`,
+		"/deep/a/b": "",
+	} {
+		for _, prefix := range []string{"", "/api"} { // an outer router that leaves the whole path in the request
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r2 := r.Clone(r.Context())
+				r2.URL.Path = prefix + r.URL.Path
+				h, pattern := mux.Handler(r)
+				r2.Pattern = pattern
+				h.ServeHTTP(w, r2)
+			})
+			w := request(h, "GET", path)
+			if got := w.Header().Get("Link"); got != want {
+				t.Errorf("%s links to %s, want %s", path, got, want)
+			}
+			place, _, _ := strings.Cut(strings.TrimLeft(want, "<./"), ">")
+			if said := strings.Contains(w.Body.String(), "; what it takes and sends: http://example.com"+prefix+"/"+place); said != (want != "") || w.Code != 426 {
+				t.Errorf("%s%s says %d %s", prefix, path, w.Code, w.Body)
+			}
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // A schemaNode is one schema as a message brought it: the message itself or one of its $defs.
@@ -12,7 +14,7 @@ type schemaNode struct {
 	goType  string
 	wire    string // name of last resort, for types without one
 	message bool
-	schema  *object // without $defs
+	schema  *ordered.Object // without $defs
 	defs    map[string]*schemaNode
 	root    *schemaNode // what "#" means in schema
 	class   string      // nodes of one class become one component
@@ -25,7 +27,7 @@ type component struct {
 	goType  string
 	wire    string
 	message bool
-	schema  *object // references are those of the document
+	schema  *ordered.Object // references are those of the document
 	node    *schemaNode
 	shared  bool // the merged document has it already
 }
@@ -42,16 +44,16 @@ func (r *registry) add(goType, wire, what string, message bool, raw []byte) (*sc
 	if err != nil {
 		return nil, err
 	}
-	schema.remove("$schema")
-	defs := schema.object("$defs")
-	schema.remove("$defs")
+	schema.Remove("$schema")
+	defs := schema.Object("$defs")
+	schema.Remove("$defs")
 	schema, defs = spell(schema, defs)
 	root := &schemaNode{goType: goType, wire: wire, message: message, schema: schema, defs: map[string]*schemaNode{}}
 	root.root = root
-	for _, key := range defs.names {
-		def, ok := defs.get(key).(*object)
+	for _, key := range defs.Names() {
+		def, ok := defs.Get(key).(*ordered.Object)
 		if !ok {
-			def = newObject()
+			def = ordered.New()
 		}
 		root.defs[key] = &schemaNode{goType: key, wire: wire, schema: def, defs: root.defs, root: root}
 	}
@@ -62,7 +64,7 @@ func (r *registry) add(goType, wire, what string, message bool, raw []byte) (*sc
 	if message {
 		r.nodes = append(r.nodes, root)
 	}
-	for _, key := range defs.names {
+	for _, key := range defs.Names() {
 		if n := root.defs[key]; n != root {
 			r.nodes = append(r.nodes, n)
 		}
@@ -72,18 +74,18 @@ func (r *registry) add(goType, wire, what string, message bool, raw []byte) (*sc
 
 // unwrap returns the definition of n's own type if n only refers to it, as the printed form of a recursive type may.
 func (n *schemaNode) unwrap() *schemaNode {
-	key, rest, ok := defRef(n.schema.text("$ref"))
+	key, rest, ok := defRef(n.schema.Text("$ref"))
 	def := n.defs[key]
 	if !ok || rest != "" || def == nil || def.goType != n.goType {
 		return n
 	}
-	for _, name := range n.schema.names {
+	for _, name := range n.schema.Names() {
 		if name != "$ref" && name != "title" && name != "examples" {
 			return n
 		}
 	}
-	if n.schema.has("examples") && !def.schema.has("examples") {
-		def.schema = def.schema.clone().set("examples", n.schema.get("examples"))
+	if n.schema.Has("examples") && !def.schema.Has("examples") {
+		def.schema = def.schema.Clone().Set("examples", n.schema.Get("examples"))
 	}
 	def.message = n.message
 	for _, d := range n.defs {
@@ -94,8 +96,8 @@ func (n *schemaNode) unwrap() *schemaNode {
 
 // check reports a reference within the schema that leads nowhere.
 func (n *schemaNode) check(what string) (err error) {
-	look := func(s *object) any {
-		if key, _, ok := defRef(s.text("$ref")); ok && key != rootKey && n.defs[key] == nil && err == nil {
+	look := func(s *ordered.Object) any {
+		if key, _, ok := defRef(s.Text("$ref")); ok && key != rootKey && n.defs[key] == nil && err == nil {
 			err = fmt.Errorf("the schema of %s refers to %q, which its $defs lack", what, key)
 		}
 		return s
@@ -109,7 +111,7 @@ func (n *schemaNode) check(what string) (err error) {
 
 // targets lists the nodes that n refers to, in order.
 func (n *schemaNode) targets() (list []*schemaNode) {
-	mapSchema(n.schema, func(s *object) any {
+	mapSchema(n.schema, func(s *ordered.Object) any {
 		if t := n.target(s); t != nil {
 			list = append(list, t)
 		}
@@ -119,11 +121,11 @@ func (n *schemaNode) targets() (list []*schemaNode) {
 }
 
 // target returns the node that the $ref of s, a part of n, names.
-func (n *schemaNode) target(s *object) *schemaNode {
-	if !s.has("$ref") {
+func (n *schemaNode) target(s *ordered.Object) *schemaNode {
+	if !s.Has("$ref") {
 		return nil
 	}
-	key, _, ok := defRef(s.text("$ref"))
+	key, _, ok := defRef(s.Text("$ref"))
 	if !ok {
 		return nil
 	}
@@ -135,7 +137,7 @@ func (n *schemaNode) target(s *object) *schemaNode {
 
 // resolve merges equal nodes and names the components, in the order in which they were added. base is the
 // components/schemas of a merged document; convert brings a schema into its dialect.
-func (r *registry) resolve(base *object, convert func(any) any) {
+func (r *registry) resolve(base *ordered.Object, convert func(any) any) {
 	r.classify()
 	byClass := map[string]*component{}
 	for _, n := range r.nodes {
@@ -145,7 +147,7 @@ func (r *registry) resolve(base *object, convert func(any) any) {
 			byClass[n.class] = c
 			r.components = append(r.components, c)
 		}
-		if n.schema.has("examples") && !c.node.schema.has("examples") {
+		if n.schema.Has("examples") && !c.node.schema.Has("examples") {
 			c.node = n
 		}
 		c.message = c.message || n.message
@@ -171,10 +173,10 @@ func (r *registry) classify() {
 	}
 	targets := make([][]*schemaNode, len(r.nodes))
 	for i, n := range r.nodes {
-		text := n.schema.clone()
-		text.remove("title")
-		text.remove("examples")
-		n.class = id(n.goType + "\x00" + string(appendJSON(nil, text, -1)))
+		text := n.schema.Clone()
+		text.Remove("title")
+		text.Remove("examples")
+		n.class = id(n.goType + "\x00" + string(ordered.AppendJSON(nil, text, -1)))
 		targets[i] = n.targets()
 	}
 	for classes := 0; ; {
@@ -239,14 +241,14 @@ func (r *registry) name(taken map[string]bool) {
 
 // avoid renames components whose name the base has for something else, and marks those that the base has already.
 // Whether two schemas are the same depends on the names of what they refer to, so it repeats until nothing changes.
-func (r *registry) avoid(base *object, taken map[string]bool, convert func(any) any) {
-	for _, n := range base.names {
+func (r *registry) avoid(base *ordered.Object, taken map[string]bool, convert func(any) any) {
+	for _, n := range base.Names() {
 		taken[generated(n)] = true
 	}
 	for changed := true; changed; {
 		changed = false
 		for _, c := range r.components {
-			if !base.has(c.name) || equal(base.get(c.name), convert(c.node.inDocument())) {
+			if !base.Has(c.name) || ordered.Equal(base.Get(c.name), convert(c.node.inDocument())) {
 				continue
 			}
 			c.name = uniqueType(shortName(c.goType, c.wire, 1), taken)
@@ -254,17 +256,17 @@ func (r *registry) avoid(base *object, taken map[string]bool, convert func(any) 
 		}
 	}
 	for _, c := range r.components {
-		c.shared = base.has(c.name)
+		c.shared = base.Has(c.name)
 	}
 }
 
 // inDocument returns the schema with its references turned into those of the document.
-func (n *schemaNode) inDocument() *object {
-	return mapSchema(n.schema, func(s *object) any {
+func (n *schemaNode) inDocument() *ordered.Object {
+	return mapSchema(n.schema, func(s *ordered.Object) any {
 		if t := n.target(s); t != nil && t.comp != nil {
-			_, rest, _ := defRef(s.text("$ref"))
-			s.set("$ref", componentRef(t.comp.name)+rest)
+			_, rest, _ := defRef(s.Text("$ref"))
+			s.Set("$ref", componentRef(t.comp.name)+rest)
 		}
 		return s
-	}).(*object)
+	}).(*ordered.Object)
 }

@@ -6,13 +6,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // openAPI writes the document. The tree shares what it does not change with the base and the components.
-func (m *model) openAPI(d *Doc, v view) (*object, error) {
-	w := &writer{model: m, mode: v.mode, async: d.served != "", paths: newObject(), templates: map[string]string{}}
+func (m *model) openAPI(d *Doc, v view) (*ordered.Object, error) {
+	w := &writer{model: m, mode: v.mode, async: d.servedAt() != "", paths: ordered.New(), templates: map[string]string{}}
 	doc := w.frame(d, v.server)
-	for _, path := range w.paths.names {
+	for _, path := range w.paths.Names() {
 		w.templates[templateOf(path)] = path
 	}
 	if v.mode == None {
@@ -24,7 +26,7 @@ func (m *model) openAPI(d *Doc, v view) (*object, error) {
 		}
 	}
 	if len(m.endpoints) > 0 {
-		doc.set("paths", w.paths)
+		doc.Set("paths", w.paths)
 	}
 	m.addTags(doc)
 	m.addComponents(doc)
@@ -36,34 +38,34 @@ type writer struct {
 	*model
 	mode      Mode
 	async     bool // asyncapi.json stands beside the document, because Serve puts it there
-	paths     *object
+	paths     *ordered.Object
 	templates map[string]string // a path of each template
 	servers   []any             // of every operation, if the base has others
 }
 
 // frame returns the document without our operations.
-func (w *writer) frame(d *Doc, server string) *object {
-	servers := []any{newObject("url", server)}
+func (w *writer) frame(d *Doc, server string) *ordered.Object {
+	servers := []any{ordered.New("url", server)}
 	if len(d.Servers) > 0 {
 		servers = nil
 		for _, url := range d.Servers {
-			servers = append(servers, newObject("url", url))
+			servers = append(servers, ordered.New("url", url))
 		}
 	}
 	if w.base != nil {
-		doc := w.base.clone()
-		w.paths = doc.object("paths").clone()
+		doc := w.base.Clone()
+		w.paths = doc.Object("paths").Clone()
 		switch {
 		case len(d.Servers) == 0:
-		case doc.has("servers"):
+		case doc.Has("servers"):
 			w.servers = servers
 		default:
-			doc.set("servers", servers)
+			doc.Set("servers", servers)
 		}
 		return doc
 	}
-	info := newObject("title", d.Title, "version", d.Version).setText("description", d.Description)
-	return newObject("openapi", "3.1.1", "info", info, "servers", servers, "security", []any{}, "tags", []any{}, "paths", w.paths)
+	info := ordered.New("title", d.Title, "version", d.Version).SetText("description", d.Description)
+	return ordered.New("openapi", "3.1.1", "info", info, "servers", servers, "security", []any{}, "tags", []any{}, "paths", w.paths)
 }
 
 func (w *writer) addEndpoint(e *endpoint) error {
@@ -90,38 +92,38 @@ func (w *writer) addEndpoint(e *endpoint) error {
 }
 
 // addOperation refuses what the base or another endpoint has already.
-func (w *writer) addOperation(path, method string, op *object) error {
+func (w *writer) addOperation(path, method string, op *ordered.Object) error {
 	if p, ok := w.templates[templateOf(path)]; ok && p != path {
 		return fmt.Errorf("%s and %s are one path to OpenAPI, which ignores the names of parameters: give them the same", p, path)
 	}
 	w.templates[templateOf(path)] = path
-	item := w.paths.object(path).clone()
-	if item.has("$ref") {
+	item := w.paths.Object(path).Clone()
+	if item.Has("$ref") {
 		return fmt.Errorf("the path %s of the merged document is a $ref, to which nothing can be added: write it out", path)
 	}
-	if item.has(method) {
+	if item.Has(method) {
 		return fmt.Errorf("%s %s is in the document already", strings.ToUpper(method), path)
 	}
 	if w.servers != nil {
-		op.set("servers", w.servers)
+		op.Set("servers", w.servers)
 	}
-	if w.base != nil && !w.base.has("security") {
-		op.set("security", []any{}) // none beside the parameters, as at the root of a document of our own
+	if w.base != nil && !w.base.Has("security") {
+		op.Set("security", []any{}) // none beside the parameters, as at the root of a document of our own
 	}
-	w.paths.set(path, item.set(method, op))
+	w.paths.Set(path, item.Set(method, op))
 	return nil
 }
 
 // connect is the GET that opens the WebSocket.
-func (w *writer) connect(e *endpoint) *object {
-	op := newObject("operationId", e.connectID, "summary", e.summary(), "description", w.about(e), "tags", texts(e.tags))
+func (w *writer) connect(e *endpoint) *ordered.Object {
+	op := ordered.New("operationId", e.connectID, "summary", e.summary(), "description", w.about(e), "tags", texts(e.tags))
 	if e.Deprecated {
-		op.set("deprecated", true)
+		op.Set("deprecated", true)
 	}
 	if params := w.parameters(e, false); len(params) > 0 {
-		op.set("parameters", params)
+		op.Set("parameters", params)
 	}
-	return op.set("responses", w.handshake(e)).set("x-websocket", w.extension(e))
+	return op.Set("responses", w.handshake(e)).Set("x-websocket", w.extension(e))
 }
 
 func (e *endpoint) summary() string {
@@ -178,79 +180,79 @@ func (w *writer) parameters(e *endpoint, pathOnly bool) []any {
 		if p.In == "subprotocol" || pathOnly && p.In != "path" {
 			continue
 		}
-		o := newObject("name", p.Name, "in", p.In).setText("description", p.Description).set("required", p.Required)
+		o := ordered.New("name", p.Name, "in", p.In).SetText("description", p.Description).Set("required", p.Required)
 		if p.Deprecated {
-			o.set("deprecated", true)
+			o.Set("deprecated", true)
 		}
-		list = append(list, o.set("schema", w.dialect(p.schema)))
+		list = append(list, o.Set("schema", w.dialect(p.schema)))
 	}
 	return list
 }
 
 // handshake lists the answers to the GET.
-func (w *writer) handshake(e *endpoint) *object {
-	open := newObject("description", "The WebSocket is open. No message follows unless the client sends one.")
+func (w *writer) handshake(e *endpoint) *ordered.Object {
+	open := ordered.New("description", "The WebSocket is open. No message follows unless the client sends one.")
 	if sends := e.atAnyTime(); len(sends) > 0 {
-		open.set("description", "The WebSocket is open. The server may send these messages at any time.")
+		open.Set("description", "The WebSocket is open. The server may send these messages at any time.")
 	}
 	if header := e.protocolHeader(); header != nil {
-		open.set("headers", newObject("Sec-WebSocket-Protocol", header))
+		open.Set("headers", ordered.New("Sec-WebSocket-Protocol", header))
 	}
 	if content := w.content(e, e.atAnyTime()); content != nil {
-		open.set("content", content)
+		open.Set("content", content)
 	}
-	responses := newObject("101", open)
+	responses := ordered.New("101", open)
 	if len(e.Params) > 0 {
-		responses.set("400", w.refused("A parameter is wrong, issues say which and why, or the handshake is malformed."))
+		responses.Set("400", w.refused("A parameter is wrong, issues say which and why, or the handshake is malformed."))
 	} else {
-		responses.set("400", w.refused("The handshake is malformed."))
+		responses.Set("400", w.refused("The handshake is malformed."))
 	}
-	responses.set("403", w.refused("The Origin of the page is not allowed."))
+	responses.Set("403", w.refused("The Origin of the page is not allowed."))
 	if slices.Contains(e.Refuses, http.StatusMisdirectedRequest) {
-		responses.set("421", w.refused("The Host header names another server."))
+		responses.Set("421", w.refused("The Host header names another server."))
 	}
-	responses.set("426", w.refused("The request is no WebSocket handshake."))
+	responses.Set("426", w.refused("The request is no WebSocket handshake."))
 	if slices.Contains(e.Refuses, http.StatusTooManyRequests) {
-		responses.set("429", w.refusedForNow("Whom the request belongs to has as many connections as it may."))
+		responses.Set("429", w.refusedForNow("Whom the request belongs to has as many connections as it may."))
 	}
 	full := "The server is stopping."
 	if _, limited := e.Limits["maxConns"]; limited {
 		full = "The server is stopping, or holds as many connections as it may."
 	}
-	responses.set("503", w.refusedForNow(full))
+	responses.Set("503", w.refusedForNow(full))
 	if e.Resolves {
-		return responses.set("default", w.refused("Refused by the application, or the server failed."))
+		return responses.Set("default", w.refused("Refused by the application, or the server failed."))
 	}
-	return responses.set("default", w.refused("The server failed."))
+	return responses.Set("default", w.refused("The server failed."))
 }
 
 // refusedForNow says also when to try again.
-func (w *writer) refusedForNow(description string) *object {
-	retry := newObject("description", "Seconds to wait before the next try.", "schema", newObject("type", "integer"))
-	return w.refused(description).set("headers", newObject("Retry-After", retry))
+func (w *writer) refusedForNow(description string) *ordered.Object {
+	retry := ordered.New("description", "Seconds to wait before the next try.", "schema", ordered.New("type", "integer"))
+	return w.refused(description).Set("headers", ordered.New("Retry-After", retry))
 }
 
 // protocolHeader describes the header of the 101, nil if there is none. A subprotocol that carries a value may be agreed
 // on too, which no list can hold.
-func (e *endpoint) protocolHeader() *object {
+func (e *endpoint) protocolHeader() *ordered.Object {
 	valued := slices.ContainsFunc(e.parameters, func(p *parameter) bool { return p.In == "subprotocol" })
 	if len(e.Subprotocols) == 0 && !valued {
 		return nil
 	}
-	schema := newObject("type", "string")
+	schema := ordered.New("type", "string")
 	if !valued {
-		schema.set("enum", texts(e.Subprotocols))
+		schema.Set("enum", texts(e.Subprotocols))
 	}
-	return newObject("description", "The chosen subprotocol, absent if the client offered none of them.", "schema", schema)
+	return ordered.New("description", "The chosen subprotocol, absent if the client offered none of them.", "schema", schema)
 }
 
-func (w *writer) refused(description string) *object {
-	schema := newObject("$ref", componentRef(w.refusal.name))
-	return newObject("description", description, "content", newObject("application/json", newObject("schema", schema)))
+func (w *writer) refused(description string) *ordered.Object {
+	schema := ordered.New("$ref", componentRef(w.refusal.name))
+	return ordered.New("description", description, "content", ordered.New("application/json", ordered.New("schema", schema)))
 }
 
 // pseudo is the POST of the handlers that share a path.
-func (w *writer) pseudo(e *endpoint, path string, ops []*operation) *object {
+func (w *writer) pseudo(e *endpoint, path string, ops []*operation) *ordered.Object {
 	var names, about, tags []string
 	var in, out []*message
 	deprecated := true
@@ -262,17 +264,17 @@ func (w *writer) pseudo(e *endpoint, path string, ops []*operation) *object {
 		out = append(out, o.sends...)
 		deprecated = deprecated && o.deprecated(e)
 	}
-	op := newObject("operationId", ops[0].id, "summary", summary(ops, names))
-	op.set("description", paragraphs(append(about, e.note(in))...))
-	op.set("tags", texts(distinct(append(slices.Clone(e.tags), tags...))))
+	op := ordered.New("operationId", ops[0].id, "summary", summary(ops, names))
+	op.Set("description", paragraphs(append(about, e.note(in))...))
+	op.Set("tags", texts(distinct(append(slices.Clone(e.tags), tags...))))
 	if deprecated {
-		op.set("deprecated", true)
+		op.Set("deprecated", true)
 	}
 	if params := w.parameters(e, true); len(params) > 0 {
-		op.set("parameters", params)
+		op.Set("parameters", params)
 	}
-	op.set("requestBody", newObject("required", true, "content", w.content(e, in)))
-	return op.set("responses", w.replies(e, ops, out)).set("x-websocket-message", e.handlers(ops))
+	op.Set("requestBody", ordered.New("required", true, "content", w.content(e, in)))
+	return op.Set("responses", w.replies(e, ops, out)).Set("x-websocket-message", e.handlers(ops))
 }
 
 func summary(ops []*operation, names []string) string {
@@ -307,80 +309,80 @@ func (e *endpoint) note(in []*message) string {
 	return "A WebSocket message, not an HTTP request: send it as one " + kind + " frame on a connection opened at `" + e.path + "`."
 }
 
-func (w *writer) replies(e *endpoint, ops []*operation, out []*message) *object {
-	ok := newObject("description", "The server need not answer.")
+func (w *writer) replies(e *endpoint, ops []*operation, out []*message) *ordered.Object {
+	ok := ordered.New("description", "The server need not answer.")
 	if content := w.content(e, out); content != nil {
-		ok.set("description", "Messages that the server may send in return.")
+		ok.Set("description", "Messages that the server may send in return.")
 		if slices.ContainsFunc(ops, func(o *operation) bool { return o.Responds }) {
-			ok.set("description", "The answer.")
+			ok.Set("description", "The answer.")
 		}
-		ok.set("content", content)
+		ok.Set("content", content)
 	}
-	responses := newObject("200", ok)
+	responses := ordered.New("200", ok)
 	if e.failure != nil {
-		responses.set("400", newObject("description", "The error reply. The connection stays open.",
+		responses.Set("400", ordered.New("description", "The error reply. The connection stays open.",
 			"content", w.content(e, []*message{e.failure})))
 	}
 	return responses
 }
 
 // handlers is the x-websocket-message of a pseudo operation.
-func (e *endpoint) handlers(ops []*operation) *object {
-	x := newObject("direction", "client-to-server", "path", e.path)
+func (e *endpoint) handlers(ops []*operation) *ordered.Object {
+	x := ordered.New("direction", "client-to-server", "path", e.path)
 	if len(ops) == 1 {
-		return x.set("handler", ops[0].Handler).setText("name", ops[0].message.Name)
+		return x.Set("handler", ops[0].Handler).SetText("name", ops[0].message.Name)
 	}
 	var names []any
 	for _, o := range ops {
 		names = append(names, o.Handler)
 	}
-	return x.set("handlers", names)
+	return x.Set("handlers", names)
 }
 
 // extension is the x-websocket of the GET: all of the endpoint, for programs.
-func (w *writer) extension(e *endpoint) *object {
-	x := newObject()
+func (w *writer) extension(e *endpoint) *ordered.Object {
+	x := ordered.New()
 	if w.async {
-		x.set("asyncapi", "asyncapi.json#/channels/"+e.key)
+		x.Set("asyncapi", "asyncapi.json#/channels/"+e.key)
 	}
 	facts := e.wireFacts()
-	for _, name := range facts.names {
-		x.set(name, facts.get(name))
+	for _, name := range facts.Names() {
+		x.Set(name, facts.Get(name))
 	}
-	receive := newObject()
+	receive := ordered.New()
 	for _, o := range e.receives {
-		entry := newObject().setText("name", o.message.Name).set("message", w.ref(o.message)).setText("delivery", o.message.Delivery)
-		entry.set("replies", w.refs(o.sends))
+		entry := ordered.New().SetText("name", o.message.Name).Set("message", w.ref(o.message)).SetText("delivery", o.message.Delivery)
+		entry.Set("replies", w.refs(o.sends))
 		if o.Responds {
-			entry.set("responds", true)
+			entry.Set("responds", true)
 		}
-		receive.set(o.Handler, entry)
+		receive.Set(o.Handler, entry)
 	}
-	x.set("receive", receive).set("send", w.refs(e.atAnyTime()))
-	if limits := e.wireLimits(); len(limits.names) > 0 {
-		x.set("limits", limits)
+	x.Set("receive", receive).Set("send", w.refs(e.atAnyTime()))
+	if limits := e.wireLimits(); len(limits.Names()) > 0 {
+		x.Set("limits", limits)
 	}
 	return x
 }
 
 // wireFacts begin the x-websocket of both documents.
-func (e *endpoint) wireFacts() *object {
-	x := newObject()
+func (e *endpoint) wireFacts() *ordered.Object {
+	x := ordered.New()
 	if len(e.Subprotocols) > 0 {
-		x.set("subprotocols", texts(e.Subprotocols))
+		x.Set("subprotocols", texts(e.Subprotocols))
 	}
 	if e.Binary {
-		x.set("messageType", "binary")
+		x.Set("messageType", "binary")
 	} else {
-		x.set("messageType", "text")
+		x.Set("messageType", "text")
 	}
-	return x.setText("discriminator", e.Discriminator).setText("payload", e.Payload).setText("id", e.ID)
+	return x.SetText("discriminator", e.Discriminator).SetText("payload", e.Payload).SetText("id", e.ID)
 }
 
-func (e *endpoint) wireLimits() *object {
-	limits := newObject()
+func (e *endpoint) wireLimits() *ordered.Object {
+	limits := ordered.New()
 	for _, name := range sortedKeys(e.Limits) {
-		limits.set(name, number(strconv.FormatInt(e.Limits[name], 10)))
+		limits.Set(name, ordered.Number(strconv.FormatInt(e.Limits[name], 10)))
 	}
 	return limits
 }

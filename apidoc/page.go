@@ -7,10 +7,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"html/template"
+	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 var (
@@ -44,10 +48,10 @@ func (m *model) page(d *Doc, assets string) (*rendered, error) {
 // pageData lays out what page and console say.
 func (m *model) pageData(d *Doc) *pageData {
 	p := &pageData{Title: d.Title, Version: d.Version, Description: d.Description, CSS: template.CSS(pageCSS),
-		Closes: closeCodes, Errors: errorCodes}
+		Closes: closes(), Errors: errorCodes}
 	if m.base != nil {
-		info := m.base.object("info")
-		p.Title, p.Version, p.Description = info.text("title"), info.text("version"), info.text("description")
+		info := m.base.Object("info")
+		p.Title, p.Version, p.Description = info.Text("title"), info.Text("version"), info.Text("description")
 	}
 	b := &pageBuilder{anchors: map[*component]string{}, taken: map[string]bool{}}
 	for _, e := range m.endpoints {
@@ -226,7 +230,7 @@ func (b *pageBuilder) endpoint(e *endpoint, servers []string) *pageEndpoint {
 		row := b.row(param.Name, param.schema, 0)
 		row.ID = unique(p.ID+"."+param.In+"."+param.Name, b.taken)
 		row.In, row.Required, row.Deprecated = param.In, param.Required, param.Deprecated || row.Deprecated
-		row.Schema = appendJSON(nil, param.schema, -1)
+		row.Schema = ordered.AppendJSON(nil, param.schema, -1)
 		if param.Description != "" {
 			row.Description = param.Description
 		}
@@ -287,17 +291,17 @@ func (b *pageBuilder) pageType(c *component) *pageMessage {
 // fill adds what the schema says.
 func (b *pageBuilder) fill(p *pageMessage, c *component) {
 	if p.Description == "" {
-		p.Description = c.schema.text("description")
+		p.Description = c.schema.Text("description")
 	}
-	p.Deprecated = p.Deprecated || c.schema.get("deprecated") == true
+	p.Deprecated = p.Deprecated || c.schema.Get("deprecated") == true
 	p.Rows = b.rows(c.schema, 0)
 	b.anchorRows(p)
 	if len(p.Rows) == 0 {
 		p.Any, p.Rules = b.typeOf(c.schema), rules(c.schema)
 	}
-	if examples := c.schema.list("examples"); len(examples) > 0 {
+	if examples := c.schema.List("examples"); len(examples) > 0 {
 		p.Example = tokens(nil, examples[0], 0)
-		p.Sample = appendJSON(nil, examples[0], -1)
+		p.Sample = ordered.AppendJSON(nil, examples[0], -1)
 	}
 }
 
@@ -335,16 +339,16 @@ func tokens(list []pageToken, v any, indent int) []pageToken {
 	space := "\n" + strings.Repeat("  ", indent)
 	add := func(class, text string) { list = append(list, pageToken{class, text}) }
 	switch v := v.(type) {
-	case *object:
-		if len(v.names) == 0 {
+	case *ordered.Object:
+		if len(v.Names()) == 0 {
 			add("", "{}")
 			break
 		}
-		for i, name := range v.names {
+		for i, name := range v.Names() {
 			add("", map[bool]string{true: "{", false: ","}[i == 0]+space+"  ")
-			add("k", string(appendQuoted(nil, name)))
+			add("k", string(ordered.AppendQuoted(nil, name)))
 			add("", ": ")
-			list = tokens(list, v.values[name], indent+1)
+			list = tokens(list, v.Get(name), indent+1)
 		}
 		add("", space+"}")
 	case []any:
@@ -358,9 +362,9 @@ func tokens(list []pageToken, v any, indent int) []pageToken {
 		}
 		add("", space+"]")
 	case string:
-		add("s", string(appendQuoted(nil, v)))
+		add("s", string(ordered.AppendQuoted(nil, v)))
 	default:
-		add("n", string(appendJSON(nil, v, -1)))
+		add("n", string(ordered.AppendJSON(nil, v, -1)))
 	}
 	return list
 }
@@ -418,10 +422,30 @@ func (e *endpoint) limits() []pageFact {
 	add("pingInterval", "ping every", duration)
 	add("pongTimeout", "pong within", duration)
 	add("writeTimeout", "write within", duration)
+	for _, key := range slices.Sorted(maps.Keys(e.Limits)) {
+		if !slices.Contains(knownLimits, key) {
+			add(key, limitWords(key), count)
+		}
+	}
 	return list
 }
 
-func count(v int64) string { return strconv.FormatInt(v, 10) }
+var knownLimits = []string{"maxMessage", "depth", "outbox", "pingInterval", "pongTimeout", "writeTimeout"}
+
+var limitWord = regexp.MustCompile(`[_-]+|([A-Z]+)`)
+
+// limitWords is the name of a limit in words, for those that this package does not know: messages_per_second and messagesPerSecond alike.
+func limitWords(key string) string {
+	return strings.ToLower(strings.TrimSpace(limitWord.ReplaceAllString(key, " $1")))
+}
+
+// count is a number whose unit its name says.
+func count(v int64) string {
+	if v <= 0 {
+		return "no limit"
+	}
+	return strconv.FormatInt(v, 10)
+}
 
 func size(v int64) string {
 	if v >= 1024 && v%1024 == 0 {
@@ -464,20 +488,20 @@ func (e *endpoint) javaScript(servers []string) string {
 			query += map[bool]string{true: "?", false: "&"}[query == ""] + p.Name + "=" + value
 		}
 	}
-	line := "new WebSocket(" + string(appendQuoted(nil, base+path+query))
+	line := "new WebSocket(" + string(ordered.AppendQuoted(nil, base+path+query))
 	if len(e.Subprotocols) > 0 {
-		line += ", [" + string(appendQuoted(nil, e.Subprotocols[0])) + "]"
+		line += ", [" + string(ordered.AppendQuoted(nil, e.Subprotocols[0])) + "]"
 	}
 	return line + ")"
 }
 
 func sample(p *parameter) string {
 	for _, list := range []string{"examples", "enum"} {
-		if values := p.schema.list(list); len(values) > 0 {
+		if values := p.schema.List(list); len(values) > 0 {
 			if s, ok := values[0].(string); ok {
 				return s
 			}
-			return string(appendJSON(nil, values[0], -1))
+			return string(ordered.AppendJSON(nil, values[0], -1))
 		}
 	}
 	return "{" + p.Name + "}"

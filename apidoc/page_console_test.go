@@ -104,3 +104,39 @@ func TestConsoleData(t *testing.T) {
 		t.Errorf("no schema %q", name)
 	}
 }
+
+// limited is an endpoint with limits that this package has never heard of.
+type limited struct{ apidoc.Endpoint }
+
+func (l limited) Describe() wsrouter.Spec {
+	s := l.Endpoint.Describe()
+	s.Limits["messages_per_second"], s.Limits["connectionsPerIP"] = 50, 0
+	return s
+}
+
+func TestPageLimits(t *testing.T) {
+	mux, doc := http.NewServeMux(), apidoc.New("Limits", "1")
+	doc.Login = "/login"
+	doc.Mount(mux, "/ws", limited{wsrouter.New[struct{}](nil)})
+	doc.Serve(mux, "/docs")
+	data := request(mux, "GET", "/docs/console.json").Body.String()
+	for _, want := range []string{`{"name":"messages per second","value":"50"}`, `{"name":"connections per ip","value":"no limit"}`, `{"name":"largest message","value":"64 KiB"}`, `"login":"/login"`} {
+		if !strings.Contains(data, want) {
+			t.Errorf("console.json lacks %s", want)
+		}
+	}
+	if page := request(mux, "GET", "/docs").Body.String(); !strings.Contains(page, "messages per second") {
+		t.Error("the page without scripts lacks the rate")
+	}
+}
+
+func TestPageLoginIsALink(t *testing.T) {
+	for login, want := range map[string]bool{"/login": true, "https://id.example.com/?to=docs": true, "": false, "javascript:alert(1)": false, "data:text/html,x": false, ":": false} {
+		mux, doc := http.NewServeMux(), apidoc.New("Login", "1")
+		doc.Login = login
+		doc.Serve(mux, "/docs")
+		if got := strings.Contains(request(mux, "GET", "/docs/console.json").Body.String(), `"login":`); got != want {
+			t.Errorf("Login %q is shown: %v", login, got)
+		}
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // The console: what the page becomes where there is JavaScript. apidoc/page holds its sources, `make page` builds it.
@@ -64,14 +66,15 @@ func (m *model) console(d *Doc, root string) (*rendered, error) {
 		Root    string   `json:"root"` // of the API, relative to the page
 		Servers []string `json:"servers"`
 		Worker  string   `json:"worker"`
+		Login   string   `json:"login,omitempty"`
 		*pageData
 		Schemas json.RawMessage `json:"schemas"`
-	}{Root: root, Servers: origins(d.Servers), Worker: consoleWorker.versioned(), pageData: m.pageData(d)}
-	schemas := newObject()
+	}{Root: root, Servers: origins(d.Servers), Worker: consoleWorker.versioned(), Login: webAddress(d.Login), pageData: m.pageData(d)}
+	schemas := ordered.New()
 	for _, c := range m.registry.components {
-		schemas.set(c.name, c.schema)
+		schemas.Set(c.name, c.schema)
 	}
-	data.Schemas = appendJSON(nil, schemas, -1)
+	data.Schemas = ordered.AppendJSON(nil, schemas, -1)
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
@@ -90,6 +93,15 @@ func origins(servers []string) []string {
 		}
 	}
 	return list
+}
+
+// webAddress is a link that a page may show: of http, https, or relative to the page; "" for any other.
+func webAddress(link string) string {
+	u, err := url.Parse(link)
+	if err != nil || u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https" {
+		return ""
+	}
+	return link
 }
 
 // connectSources is what the page may talk to: its own origin and the document's servers.
@@ -114,28 +126,4 @@ func pagePolicy(servers []string) string {
 	return "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'sha256-" + hashOf(pageCSS) + "'; " +
 		"connect-src " + connectSources(servers) + "; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 		"require-trusted-types-for 'script'; trusted-types wsrouter"
-}
-
-// closeCodes says what the end of a connection means here.
-var closeCodes = []pageFact{
-	{"1000", "Closed as agreed: the work is done."},
-	{"1001", "The server is shutting down. Connect again; another one may answer."},
-	{"1002", "The client broke the WebSocket protocol."},
-	{"1003", "A frame of the wrong kind: text where binary is expected, or the other way round."},
-	{"1005", "Closed without a code."},
-	{"1006", "The connection was lost: no close frame came. The server died, or something between cut the line."},
-	{"1007", "Text that is not UTF-8."},
-	{"1008", "Refused by a rule of the application: not allowed, or too often."},
-	{"1009", "A message larger than the server takes."},
-	{"1011", "The server failed while it handled a message. Its log says why."},
-	{"1013", "The client read too slowly, and what waited for it outgrew the server's limit."},
-	{"4401", "The credentials have expired. Sign in, and connect again."},
-}
-
-// errorCodes are those that the library itself answers with.
-var errorCodes = []pageFact{
-	{"not_json", "The message is not JSON."},
-	{"unknown_type", "No message has this name. The issue says which there are, and the nearest."},
-	{"validation_failed", "The message breaks a rule of its schema; the issues say which, and where."},
-	{"internal", "The server failed to handle the message. Its log says why; the connection goes on."},
 }

@@ -1,17 +1,21 @@
 package apidoc
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
+)
 
 // rows lists the members of an object and of the objects within it.
-func (b *pageBuilder) rows(schema *object, depth int) []pageRow {
+func (b *pageBuilder) rows(schema *ordered.Object, depth int) []pageRow {
 	var list []pageRow
-	properties := schema.object("properties")
+	properties := schema.Object("properties")
 	required := map[any]bool{}
-	for _, r := range schema.list("required") {
+	for _, r := range schema.List("required") {
 		required[r] = true
 	}
-	for _, name := range properties.names {
-		property := properties.object(name)
+	for _, name := range properties.Names() {
+		property := properties.Object(name)
 		row := b.row(name, property, depth)
 		row.Required = required[name]
 		list = append(list, row)
@@ -19,7 +23,7 @@ func (b *pageBuilder) rows(schema *object, depth int) []pageRow {
 			list = append(list, b.rows(inner(property), depth+1)...)
 		}
 	}
-	if more := schema.object("additionalProperties"); len(more.names) > 0 {
+	if more := schema.Object("additionalProperties"); len(more.Names()) > 0 {
 		list = append(list, b.row("(any other)", more, depth))
 		if depth < 6 {
 			list = append(list, b.rows(inner(more), depth+1)...)
@@ -29,9 +33,9 @@ func (b *pageBuilder) rows(schema *object, depth int) []pageRow {
 }
 
 // inner is the object that a value holds: itself, or what an array repeats.
-func inner(schema *object) *object {
+func inner(schema *ordered.Object) *ordered.Object {
 	for range 4 {
-		items, ok := schema.get("items").(*object)
+		items, ok := schema.Get("items").(*ordered.Object)
 		if !ok {
 			break
 		}
@@ -40,14 +44,14 @@ func inner(schema *object) *object {
 	return schema
 }
 
-func (b *pageBuilder) row(name string, schema *object, depth int) pageRow {
-	return pageRow{Name: name, Depth: depth, Description: schema.text("description"), Type: b.typeOf(schema),
-		Rules: rules(schema), Deprecated: schema.get("deprecated") == true}
+func (b *pageBuilder) row(name string, schema *ordered.Object, depth int) pageRow {
+	return pageRow{Name: name, Depth: depth, Description: schema.Text("description"), Type: b.typeOf(schema),
+		Rules: rules(schema), Deprecated: schema.Get("deprecated") == true}
 }
 
 // typeOf says in words what a schema takes, with links to the types that it names.
-func (b *pageBuilder) typeOf(schema *object) []pagePart {
-	if name, ok := strings.CutPrefix(schema.text("$ref"), componentRef("")); ok {
+func (b *pageBuilder) typeOf(schema *ordered.Object) []pagePart {
+	if name, ok := strings.CutPrefix(schema.Text("$ref"), componentRef("")); ok {
 		for c, anchor := range b.anchors {
 			if c.name == name {
 				return []pagePart{{name, anchor}}
@@ -57,11 +61,11 @@ func (b *pageBuilder) typeOf(schema *object) []pagePart {
 	}
 	for _, list := range []string{"oneOf", "anyOf", "allOf"} {
 		var parts []pagePart
-		for i, branch := range schema.list(list) {
+		for i, branch := range schema.List(list) {
 			if i > 0 {
 				parts = append(parts, pagePart{Text: map[bool]string{true: " and ", false: " or "}[list == "allOf"]})
 			}
-			if o, ok := branch.(*object); ok {
+			if o, ok := branch.(*ordered.Object); ok {
 				parts = append(parts, b.typeOf(o)...)
 			}
 		}
@@ -69,7 +73,7 @@ func (b *pageBuilder) typeOf(schema *object) []pagePart {
 			return parts
 		}
 	}
-	switch t := schema.get("type").(type) {
+	switch t := schema.Get("type").(type) {
 	case string:
 		return b.arrayOf(t, schema)
 	case []any:
@@ -85,22 +89,22 @@ func (b *pageBuilder) typeOf(schema *object) []pagePart {
 		return parts
 	}
 	switch {
-	case schema.has("const"):
-		return []pagePart{{Text: kindOf(schema.get("const"))}}
-	case len(schema.list("enum")) > 0:
-		return []pagePart{{Text: kindOf(schema.list("enum")[0])}}
-	case schema.has("properties"):
+	case schema.Has("const"):
+		return []pagePart{{Text: kindOf(schema.Get("const"))}}
+	case len(schema.List("enum")) > 0:
+		return []pagePart{{Text: kindOf(schema.List("enum")[0])}}
+	case schema.Has("properties"):
 		return []pagePart{{Text: "object"}}
 	}
 	return []pagePart{{Text: "any"}}
 }
 
 // arrayOf is the type itself, for arrays with that of their items, for maps with that of their members.
-func (b *pageBuilder) arrayOf(t string, schema *object) []pagePart {
-	if items, ok := schema.get("items").(*object); ok && t == "array" && len(items.names) > 0 {
+func (b *pageBuilder) arrayOf(t string, schema *ordered.Object) []pagePart {
+	if items, ok := schema.Get("items").(*ordered.Object); ok && t == "array" && len(items.Names()) > 0 {
 		return append([]pagePart{{Text: "array of "}}, b.typeOf(items)...)
 	}
-	if format := schema.text("format"); format != "" && t == "string" {
+	if format := schema.Text("format"); format != "" && t == "string" {
 		return []pagePart{{Text: format + " string"}}
 	}
 	return []pagePart{{Text: t}}
@@ -110,7 +114,7 @@ func kindOf(v any) string {
 	switch v.(type) {
 	case string:
 		return "string"
-	case number:
+	case ordered.Number:
 		return "number"
 	case bool:
 		return "boolean"
@@ -121,35 +125,35 @@ func kindOf(v any) string {
 }
 
 // rules lists the keywords of a schema that bound its values, as short as people say them.
-func rules(s *object) []string {
+func rules(s *ordered.Object) []string {
 	var list []string
-	value := func(name string) string { return string(appendJSON(nil, s.get(name), -1)) }
-	if s.has("const") {
+	value := func(name string) string { return string(ordered.AppendJSON(nil, s.Get(name), -1)) }
+	if s.Has("const") {
 		list = append(list, "= "+value("const"))
 	}
-	if values := s.list("enum"); len(values) > 0 {
+	if values := s.List("enum"); len(values) > 0 {
 		var words []string
 		for _, v := range values {
-			words = append(words, string(appendJSON(nil, v, -1)))
+			words = append(words, string(ordered.AppendJSON(nil, v, -1)))
 		}
 		list = append(list, strings.Join(words, " | "))
 	}
 	span := func(low, high, unit string) {
 		last := value(high)
-		if !s.has(high) {
+		if !s.Has(high) {
 			last = value(low)
 		}
 		if last == "1" {
 			unit = strings.TrimSuffix(unit, "s")
 		}
 		switch {
-		case s.has(low) && s.has(high) && equal(s.get(low), s.get(high)):
+		case s.Has(low) && s.Has(high) && ordered.Equal(s.Get(low), s.Get(high)):
 			list = append(list, value(low)+" "+unit)
-		case s.has(low) && s.has(high):
+		case s.Has(low) && s.Has(high):
 			list = append(list, value(low)+"–"+value(high)+" "+unit)
-		case s.has(low):
+		case s.Has(low):
 			list = append(list, "at least "+value(low)+" "+unit)
-		case s.has(high):
+		case s.Has(high):
 			list = append(list, "at most "+value(high)+" "+unit)
 		}
 	}
@@ -158,26 +162,26 @@ func rules(s *object) []string {
 	span("minProperties", "maxProperties", "members")
 	for _, r := range [][2]string{{"minimum", "≥ "}, {"exclusiveMinimum", "> "}, {"maximum", "≤ "}, {"exclusiveMaximum", "< "},
 		{"multipleOf", "multiple of "}, {"default", "default "}} {
-		if s.has(r[0]) {
+		if s.Has(r[0]) {
 			list = append(list, r[1]+value(r[0]))
 		}
 	}
-	if s.has("pattern") {
-		list = append(list, "/"+s.text("pattern")+"/")
+	if s.Has("pattern") {
+		list = append(list, "/"+s.Text("pattern")+"/")
 	}
-	switch format := s.text("format"); {
-	case s.text("type") == "string": // arrayOf says it
+	switch format := s.Text("format"); {
+	case s.Text("type") == "string": // arrayOf says it
 	case format == "int64", format == "double", format == "float", format == "":
 	default:
 		list = append(list, format)
 	}
-	if s.get("uniqueItems") == true {
+	if s.Get("uniqueItems") == true {
 		list = append(list, "no repetition")
 	}
-	if s.get("additionalProperties") == false {
+	if s.Get("additionalProperties") == false {
 		list = append(list, "no other members")
 	}
-	if items, ok := s.get("items").(*object); ok {
+	if items, ok := s.Get("items").(*ordered.Object); ok {
 		for _, r := range rules(items) {
 			list = append(list, "each "+strings.TrimPrefix(r, "each "))
 		}

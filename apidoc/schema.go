@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // Where JSON Schema keeps schemas inside a schema. Everything else (examples, const, enum, default, x-…) is data,
@@ -20,52 +22,52 @@ var (
 )
 
 // mapSchema returns a copy of schema in which f replaced every object schema, the innermost first. f owns what it gets.
-func mapSchema(schema any, f func(*object) any) any {
-	o, ok := schema.(*object)
+func mapSchema(schema any, f func(*ordered.Object) any) any {
+	o, ok := schema.(*ordered.Object)
 	if !ok {
 		return schema
 	}
-	o = o.clone()
+	o = o.Clone()
 	for _, name := range schemaMembers {
-		if sub, ok := o.get(name).(*object); ok {
-			o.set(name, mapSchema(sub, f))
+		if sub, ok := o.Get(name).(*ordered.Object); ok {
+			o.Set(name, mapSchema(sub, f))
 		}
 	}
 	for _, name := range schemaLists {
-		if list, ok := o.get(name).([]any); ok {
+		if list, ok := o.Get(name).([]any); ok {
 			copied := make([]any, len(list))
 			for i, sub := range list {
 				copied[i] = mapSchema(sub, f)
 			}
-			o.set(name, copied)
+			o.Set(name, copied)
 		}
 	}
 	for _, name := range schemaMaps {
-		if subs, ok := o.get(name).(*object); ok {
-			copied := subs.clone()
-			for _, key := range subs.names {
-				copied.set(key, mapSchema(subs.get(key), f))
+		if subs, ok := o.Get(name).(*ordered.Object); ok {
+			copied := subs.Clone()
+			for _, key := range subs.Names() {
+				copied.Set(key, mapSchema(subs.Get(key), f))
 			}
-			o.set(name, copied)
+			o.Set(name, copied)
 		}
 	}
 	return f(o)
 }
 
 // parseSchema reads the schema of what, which must be an object or a boolean.
-func parseSchema(what string, raw []byte) (*object, error) {
-	v, err := parseJSON(raw)
+func parseSchema(what string, raw []byte) (*ordered.Object, error) {
+	v, err := ordered.ParseJSON(raw)
 	if err != nil {
 		return nil, fmt.Errorf("the schema of %s is not JSON: %w", what, err)
 	}
 	switch v := v.(type) {
-	case *object:
+	case *ordered.Object:
 		return v, nil
 	case bool:
 		if v {
-			return newObject(), nil
+			return ordered.New(), nil
 		}
-		return newObject("not", newObject()), nil
+		return ordered.New("not", ordered.New()), nil
 	}
 	return nil, fmt.Errorf("the schema of %s is neither an object nor a boolean", what)
 }
@@ -107,37 +109,37 @@ func escapePointer(s string) string {
 // Whether such a type gets a definition depends on where a message meets it first, so that one Go
 // type would look different from message to message. No Go type holds itself but through one with a name; a reference
 // from within to itself is left to dangle.
-func spell(schema, defs *object) (*object, *object) {
-	if !slices.ContainsFunc(defs.names, unnamed) {
+func spell(schema, defs *ordered.Object) (*ordered.Object, *ordered.Object) {
+	if !slices.ContainsFunc(defs.Names(), unnamed) {
 		return schema, defs
 	}
 	written, writing := map[any]bool{}, map[string]bool{}
-	var write func(s *object) any
-	write = func(s *object) any {
-		if list := s.list("allOf"); len(list) == 1 && written[list[0]] {
-			branch := list[0].(*object)
-			s.remove("allOf")
+	var write func(s *ordered.Object) any
+	write = func(s *ordered.Object) any {
+		if list := s.List("allOf"); len(list) == 1 && written[list[0]] {
+			branch := list[0].(*ordered.Object)
+			s.Remove("allOf")
 			return joined(branch, s)
 		}
-		key, rest, ok := defRef(s.text("$ref"))
-		def, found := defs.get(key).(*object)
+		key, rest, ok := defRef(s.Text("$ref"))
+		def, found := defs.Get(key).(*ordered.Object)
 		if !ok || !found || rest != "" || !unnamed(key) || writing[key] {
 			return s
 		}
 		writing[key] = true
-		s.remove("$ref")
-		out := joined(mapSchema(def, write).(*object), s)
+		s.Remove("$ref")
+		out := joined(mapSchema(def, write).(*ordered.Object), s)
 		delete(writing, key)
 		written[out] = true
 		return out
 	}
-	named := newObject()
-	for _, key := range defs.names {
+	named := ordered.New()
+	for _, key := range defs.Names() {
 		if !unnamed(key) {
-			named.set(key, mapSchema(defs.get(key), write))
+			named.Set(key, mapSchema(defs.Get(key), write))
 		}
 	}
-	return mapSchema(schema, write).(*object), named
+	return mapSchema(schema, write).(*ordered.Object), named
 }
 
 var noName = regexp.MustCompile(`^(_[0-9]+)?$|^(\[|\*|map\[|struct\b)`)
@@ -146,15 +148,24 @@ var noName = regexp.MustCompile(`^(_[0-9]+)?$|^(\[|\*|map\[|struct\b)`)
 func unnamed(goType string) bool { return noName.MatchString(goType) }
 
 // joined says both, in one object if they have no member in common.
-func joined(a, b *object) *object {
-	for _, name := range b.names {
-		if a.has(name) {
-			return b.set("allOf", append([]any{a}, b.list("allOf")...))
+func joined(a, b *ordered.Object) *ordered.Object {
+	for _, name := range b.Names() {
+		if a.Has(name) {
+			return b.Set("allOf", append([]any{a}, b.List("allOf")...))
 		}
 	}
-	out := a.clone()
-	for _, name := range b.names {
-		out.set(name, b.get(name))
+	out := a.Clone()
+	for _, name := range b.Names() {
+		out.Set(name, b.Get(name))
+	}
+	return out
+}
+
+// texts turns a list of strings into a value of the tree.
+func texts(list []string) []any {
+	out := make([]any, len(list))
+	for i, s := range list {
+		out[i] = s
 	}
 	return out
 }

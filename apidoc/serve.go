@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // Serve routes the page at path and the documents beside it: Serve(mux, "/api/docs") answers GET of /api/docs,
@@ -30,8 +32,8 @@ func (d *Doc) Serve(mux Mux, path string) {
 	if mux == nil || !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \t{}*?#") {
 		panic(fmt.Sprintf("apidoc: Serve(%q): it needs a mux and a plain path that begins with a slash", path))
 	}
-	if d.served == "" && !d.built.Load() {
-		d.served = path
+	if !d.built.Load() {
+		d.served.CompareAndSwap(nil, &path)
 	}
 	dir := path[:strings.LastIndexByte(path, '/')+1]
 	server := serverOf(path)
@@ -61,6 +63,14 @@ func (d *Doc) Serve(mux Mux, path string) {
 	mux.Handle("GET "+dir+"asyncapi.yaml", d.handler("", func(*http.Request) (view, error) {
 		return view{format: formatAsyncYAML}, nil
 	}))
+}
+
+// servedAt is the path of the first Serve, "" without.
+func (d *Doc) servedAt() string {
+	if path := d.served.Load(); path != nil {
+		return *path
+	}
+	return ""
 }
 
 // exactly keeps http.ServeMux from taking a path that ends in a slash for everything below it.
@@ -169,11 +179,11 @@ func compress(data []byte) []byte {
 	return b.Bytes()
 }
 
-func renderedJSON(tree *object) *rendered {
-	return newRendered("application/json", append(appendJSON(nil, tree, 0), '\n'))
+func renderedJSON(tree *ordered.Object) *rendered {
+	return newRendered("application/json", append(ordered.AppendJSON(nil, tree, 0), '\n'))
 }
 
-func renderedYAML(tree *object) *rendered {
+func renderedYAML(tree *ordered.Object) *rendered {
 	return newRendered("application/yaml", appendYAML(nil, tree, 0))
 }
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // The YAML is written here rather than by a YAML library because it must mean the same to every reader: a
@@ -15,16 +17,16 @@ import (
 // appendYAML appends v in block style. The cursor stands at column indent behind a key, a dash or at the start.
 func appendYAML(dst []byte, v any, indent int) []byte {
 	switch v := v.(type) {
-	case *object:
-		if len(v.names) == 0 {
+	case *ordered.Object:
+		if len(v.Names()) == 0 {
 			return append(dst, "{}\n"...)
 		}
-		for i, name := range v.names {
+		for i, name := range v.Names() {
 			if i > 0 {
 				dst = appendSpaces(dst, indent)
 			}
 			dst = appendYAMLKey(dst, name, indent)
-			dst = appendYAMLChild(dst, v.values[name], indent)
+			dst = appendYAMLChild(dst, v.Get(name), indent)
 		}
 		return dst
 	case []any:
@@ -40,7 +42,7 @@ func appendYAML(dst []byte, v any, indent int) []byte {
 		return dst
 	case string:
 		return append(appendYAMLString(dst, v, indent), '\n')
-	case number:
+	case ordered.Number:
 		return append(append(dst, yamlNumber(v)...), '\n')
 	case bool:
 		return append(strconv.AppendBool(dst, v), '\n')
@@ -54,8 +56,8 @@ func appendYAML(dst []byte, v any, indent int) []byte {
 func appendYAMLChild(dst []byte, v any, indent int) []byte {
 	collection := false
 	switch v := v.(type) {
-	case *object:
-		collection = len(v.names) > 0
+	case *ordered.Object:
+		collection = len(v.Names()) > 0
 	case []any:
 		collection = len(v) > 0
 	}
@@ -156,7 +158,7 @@ func appendYAMLQuoted(dst []byte, s string) []byte {
 }
 
 // yamlNumber spells n so that YAML 1.1 readers, which want a dot and a sign in 1e3, see the same number.
-func yamlNumber(n number) string {
+func yamlNumber(n ordered.Number) string {
 	mantissa, exponent, ok := strings.Cut(strings.ToLower(string(n)), "e")
 	if !ok {
 		return string(n)

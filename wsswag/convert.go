@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 const (
@@ -16,11 +18,11 @@ const (
 
 // A converter turns one document over. The tree shares what does not change with the source.
 type converter struct {
-	root     *object
+	root     *ordered.Object
 	consumes []string
 	produces []string
-	names    map[string]string  // of sections, each followed by a slash and the Swagger name, to names that OpenAPI allows
-	bodies   map[*object]*shape // of body and form parameters, which operations may share
+	names    map[string]string          // of sections, each followed by a slash and the Swagger name, to names that OpenAPI allows
+	bodies   map[*ordered.Object]*shape // of body and form parameters, which operations may share
 }
 
 // A shape is the converted schema of a body or form parameter.
@@ -33,12 +35,12 @@ var sections = []struct{ swagger, openapi string }{
 
 var notInKey = regexp.MustCompile(`[^a-zA-Z0-9._-]`)
 
-func newConverter(root *object) *converter {
-	c := &converter{root: root, names: map[string]string{}, bodies: map[*object]*shape{}}
-	c.consumes, c.produces = texts(root.list("consumes")), texts(root.list("produces"))
+func newConverter(root *ordered.Object) *converter {
+	c := &converter{root: root, names: map[string]string{}, bodies: map[*ordered.Object]*shape{}}
+	c.consumes, c.produces = texts(root.List("consumes")), texts(root.List("produces"))
 	for _, s := range sections[:3] {
 		taken := map[string]bool{}
-		names := root.object(s.swagger).names
+		names := root.Object(s.swagger).Names()
 		for _, name := range names {
 			taken[name] = true
 		}
@@ -65,50 +67,51 @@ func texts(list []any) (out []string) {
 }
 
 // document converts the root. Its members keep their order.
-func (c *converter) document() (*object, error) {
-	doc := newObject("openapi", "3.0.3")
-	components := newObject()
-	for _, name := range c.root.names {
-		v := c.root.get(name)
+func (c *converter) document() (*ordered.Object, error) {
+	doc := ordered.New("openapi", "3.0.3")
+	components := ordered.New()
+	for _, name := range c.root.Names() {
+		v := c.root.Get(name)
 		switch name {
 		case "swagger", "consumes", "produces":
 		case "host", "basePath", "schemes":
-			if servers := c.servers(texts(c.root.list("schemes"))); len(servers) > 0 {
-				doc.set("servers", servers)
+			if servers := c.servers(texts(c.root.List("schemes"))); len(servers) > 0 {
+				doc.Set("servers", servers)
 			}
 		case "paths":
 			paths, err := each(c.root, name, c.pathItem)
 			if err != nil {
 				return nil, err
 			}
-			doc.set(name, paths)
+			doc.Set(name, paths)
 		case "definitions", "parameters", "responses", "securityDefinitions":
 			if err := c.section(components, name); err != nil {
 				return nil, err
 			}
-			if len(components.names) > 0 {
-				doc.set("components", components)
+			if len(components.Names()) > 0 {
+				doc.Set("components", components)
 			}
 		default: // info, tags, security, externalDocs, extensions
-			doc.set(name, v)
+			doc.Set(name, v)
 		}
 	}
 	return doc, nil
 }
 
-// each converts the members of an object, which must be objects. Extensions stay as they are.
-func each(parent *object, name string, convert func(name string, o *object) (any, error)) (*object, error) {
-	members, ok := parent.get(name).(*object)
+// each converts the members of an object, which must be objects. Extensions stay as they are, where there are any: a header may be named X-Next.
+func each(parent *ordered.Object, name string, convert func(name string, o *ordered.Object) (any, error)) (*ordered.Object, error) {
+	members, ok := parent.Get(name).(*ordered.Object)
 	if !ok {
 		return nil, fmt.Errorf("%s is not an object", name)
 	}
-	out := newObject()
-	for _, key := range members.names {
-		if strings.HasPrefix(key, "x-") && name != "definitions" {
-			out.set(key, members.get(key))
+	extensible := name == "paths" || name == "responses" && !parent.Has("swagger")
+	out := ordered.New()
+	for _, key := range members.Names() {
+		if extensible && strings.HasPrefix(key, "x-") {
+			out.Set(key, members.Get(key))
 			continue
 		}
-		member, ok := members.get(key).(*object)
+		member, ok := members.Get(key).(*ordered.Object)
 		if !ok {
 			return nil, fmt.Errorf("%s, %.100s is not an object", name, key)
 		}
@@ -117,7 +120,7 @@ func each(parent *object, name string, convert func(name string, o *object) (any
 			return nil, fmt.Errorf("%.100s: %w", key, err)
 		}
 		if converted != nil {
-			out.set(key, converted)
+			out.Set(key, converted)
 		}
 	}
 	return out, nil
@@ -125,61 +128,61 @@ func each(parent *object, name string, convert func(name string, o *object) (any
 
 // servers are the URLs of host and basePath under schemes. Without a scheme it is that of the page.
 func (c *converter) servers(schemes []string) (list []any) {
-	host, base := c.root.text("host"), c.root.text("basePath")
+	host, base := c.root.Text("host"), c.root.Text("basePath")
 	if host == "" {
 		if base == "" || base == "/" {
 			return nil
 		}
-		return []any{newObject("url", base)}
+		return []any{ordered.New("url", base)}
 	}
 	if base == "/" {
 		base = ""
 	}
 	if len(schemes) == 0 {
-		return []any{newObject("url", "//"+host+base)}
+		return []any{ordered.New("url", "//"+host+base)}
 	}
 	for _, s := range schemes {
-		list = append(list, newObject("url", s+"://"+host+base))
+		list = append(list, ordered.New("url", s+"://"+host+base))
 	}
 	return list
 }
 
 // section converts what may be referred to.
-func (c *converter) section(components *object, name string) error {
-	convert := map[string]func(string, *object) (any, error){
-		"definitions":         func(_ string, o *object) (any, error) { return c.schema(o), nil },
+func (c *converter) section(components *ordered.Object, name string) error {
+	convert := map[string]func(string, *ordered.Object) (any, error){
+		"definitions":         func(_ string, o *ordered.Object) (any, error) { return c.schema(o), nil },
 		"parameters":          c.sharedParameter,
-		"responses":           func(_ string, o *object) (any, error) { return c.response(o, c.produces) },
-		"securityDefinitions": func(_ string, o *object) (any, error) { return securityScheme(o), nil },
+		"responses":           func(_ string, o *ordered.Object) (any, error) { return c.response(o, c.produces) },
+		"securityDefinitions": func(_ string, o *ordered.Object) (any, error) { return securityScheme(o), nil },
 	}[name]
 	members, err := each(c.root, name, convert)
 	if err != nil {
 		return err
 	}
 	for _, s := range sections {
-		if s.swagger != name || len(members.names) == 0 {
+		if s.swagger != name || len(members.Names()) == 0 {
 			continue
 		}
-		renamed := newObject()
-		for _, key := range members.names {
+		renamed := ordered.New()
+		for _, key := range members.Names() {
 			to := key
 			if other, ok := c.names[name+"/"+key]; ok {
 				to = other
 			}
-			renamed.set(to, members.get(key))
+			renamed.Set(to, members.Get(key))
 		}
-		components.set(s.openapi, renamed)
+		components.Set(s.openapi, renamed)
 	}
 	return nil
 }
 
 // sharedParameter leaves out bodies and forms, which are written into the operations.
-func (c *converter) sharedParameter(_ string, p *object) (any, error) {
+func (c *converter) sharedParameter(_ string, p *ordered.Object) (any, error) {
 	resolved, err := c.resolve("parameters", p)
 	if err != nil {
 		return nil, err
 	}
-	if in := resolved.text("in"); in == "body" || in == "formData" {
+	if in := resolved.Text("in"); in == "body" || in == "formData" {
 		return nil, nil
 	}
 	return c.parameter(p), nil
@@ -221,31 +224,31 @@ func (c *converter) ref(ref string) string {
 }
 
 // resolve follows references inside of a section. What leads elsewhere is returned as it is.
-func (c *converter) resolve(section string, o *object) (*object, error) {
-	members := c.root.object(section)
-	for range len(members.names) + 1 {
-		s, name, ok := reference(o.text("$ref"))
-		next, found := members.get(name).(*object)
+func (c *converter) resolve(section string, o *ordered.Object) (*ordered.Object, error) {
+	members := c.root.Object(section)
+	for range len(members.Names()) + 1 {
+		s, name, ok := reference(o.Text("$ref"))
+		next, found := members.Get(name).(*ordered.Object)
 		if !ok || s != section || !found {
 			return o, nil
 		}
 		o = next
 	}
-	return nil, fmt.Errorf("the reference %.100s leads to itself", o.text("$ref"))
+	return nil, fmt.Errorf("the reference %.100s leads to itself", o.Text("$ref"))
 }
 
 var methods = []string{"get", "put", "post", "delete", "options", "head", "patch"}
 
-func (c *converter) pathItem(_ string, item *object) (any, error) {
-	out := newObject()
+func (c *converter) pathItem(_ string, item *ordered.Object) (any, error) {
+	out := ordered.New()
 	shared, err := c.parameters(item)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range item.names {
+	for _, name := range item.Names() {
 		switch {
 		case slices.Contains(methods, name):
-			op, ok := item.get(name).(*object)
+			op, ok := item.Get(name).(*ordered.Object)
 			if !ok {
 				return nil, fmt.Errorf("%s is not an object", name)
 			}
@@ -253,31 +256,31 @@ func (c *converter) pathItem(_ string, item *object) (any, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
-			out.set(name, converted)
+			out.Set(name, converted)
 		case name == "parameters":
 			if list := c.plain(shared); len(list) > 0 {
-				out.set(name, list)
+				out.Set(name, list)
 			}
 		default:
-			out.set(name, item.get(name))
+			out.Set(name, item.Get(name))
 		}
 	}
 	return out, nil
 }
 
 // A param is a parameter as it stands there, and what it refers to.
-type param struct{ written, resolved *object }
+type param struct{ written, resolved *ordered.Object }
 
-func (p param) isBody() bool { return p.resolved.text("in") == "body" }
-func (p param) isForm() bool { return p.resolved.text("in") == "formData" }
+func (p param) isBody() bool { return p.resolved.Text("in") == "body" }
+func (p param) isForm() bool { return p.resolved.Text("in") == "formData" }
 
 // parameters reads those of a path item or an operation.
-func (c *converter) parameters(of *object) (list []param, err error) {
-	if _, ok := of.get("parameters").([]any); of.has("parameters") && !ok {
+func (c *converter) parameters(of *ordered.Object) (list []param, err error) {
+	if _, ok := of.Get("parameters").([]any); of.Has("parameters") && !ok {
 		return nil, fmt.Errorf("parameters is not a list")
 	}
-	for i, v := range of.list("parameters") {
-		p, ok := v.(*object)
+	for i, v := range of.List("parameters") {
+		p, ok := v.(*ordered.Object)
 		if !ok {
 			return nil, fmt.Errorf("parameters, %d is not an object", i)
 		}
@@ -301,7 +304,7 @@ func (c *converter) plain(params []param) (list []any) {
 }
 
 // operation converts an operation of a path item with the parameters shared.
-func (c *converter) operation(op *object, shared []param) (*object, error) {
+func (c *converter) operation(op *ordered.Object, shared []param) (*ordered.Object, error) {
 	own, err := c.parameters(op)
 	if err != nil {
 		return nil, err
@@ -310,33 +313,33 @@ func (c *converter) operation(op *object, shared []param) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := newObject()
-	for _, name := range op.names {
+	out := ordered.New()
+	for _, name := range op.Names() {
 		switch name {
 		case "consumes", "produces":
 		case "schemes":
-			if servers := c.servers(texts(op.list(name))); c.root.text("host") != "" && len(servers) > 0 {
-				out.set("servers", servers)
+			if servers := c.servers(texts(op.List(name))); c.root.Text("host") != "" && len(servers) > 0 {
+				out.Set("servers", servers)
 			}
 		case "parameters":
 			if list := c.plain(own); len(list) > 0 {
-				out.set(name, list)
+				out.Set(name, list)
 			}
 			if body != nil {
-				out.set("requestBody", body)
+				out.Set("requestBody", body)
 			}
 		case "responses":
-			responses, err := each(op, name, func(_ string, r *object) (any, error) { return c.answer(op, r) })
+			responses, err := each(op, name, func(_ string, r *ordered.Object) (any, error) { return c.answer(op, r) })
 			if err != nil {
 				return nil, err
 			}
-			out.set(name, responses)
+			out.Set(name, responses)
 		default:
-			out.set(name, op.get(name))
+			out.Set(name, op.Get(name))
 		}
 	}
 	if body != nil {
-		out.set("requestBody", body)
+		out.Set("requestBody", body)
 	}
 	return out, nil
 }
@@ -348,7 +351,7 @@ func bodyParams(own, shared []param) (list []param) {
 			continue
 		}
 		if !slices.ContainsFunc(list, func(o param) bool {
-			return p.isBody() && o.isBody() || p.isForm() && o.isForm() && o.resolved.text("name") == p.resolved.text("name")
+			return p.isBody() && o.isBody() || p.isForm() && o.isForm() && o.resolved.Text("name") == p.resolved.Text("name")
 		}) {
 			list = append(list, p)
 		}
@@ -356,12 +359,12 @@ func bodyParams(own, shared []param) (list []param) {
 	return list
 }
 
-func (c *converter) requestBody(op *object, params []param) (*object, error) {
+func (c *converter) requestBody(op *ordered.Object, params []param) (*ordered.Object, error) {
 	if len(params) == 0 {
 		return nil, nil
 	}
-	consumes := texts(op.list("consumes"))
-	if !op.has("consumes") {
+	consumes := texts(op.List("consumes"))
+	if !op.Has("consumes") {
 		consumes = c.consumes
 	}
 	if params[0].isForm() != params[len(params)-1].isForm() {
@@ -371,24 +374,24 @@ func (c *converter) requestBody(op *object, params []param) (*object, error) {
 		return c.form(params, consumes), nil
 	}
 	p := params[0].resolved
-	body := newObject()
-	if p.text("name") != "" {
-		body.set("x-originalParamName", p.get("name"))
+	body := ordered.New()
+	if p.Text("name") != "" {
+		body.Set("x-originalParamName", p.Get("name"))
 	}
-	for _, name := range p.names {
+	for _, name := range p.Names() {
 		if name == "description" || name == "required" || strings.HasPrefix(name, "x-") {
-			body.set(name, p.get(name))
+			body.Set(name, p.Get(name))
 		}
 	}
-	media := newObject()
-	if p.has("schema") {
-		media.set("schema", c.body(p, func() any { return c.schema(p.get("schema")) }))
+	media := ordered.New()
+	if p.Has("schema") {
+		media.Set("schema", c.body(p, func() any { return c.schema(p.Get("schema")) }))
 	}
-	return body.set("content", content(consumes, media)), nil
+	return body.Set("content", content(consumes, media)), nil
 }
 
 // body is what make returns, made once for each parameter.
-func (c *converter) body(p *object, make func() any) any {
+func (c *converter) body(p *ordered.Object, make func() any) any {
 	if c.bodies[p] == nil {
 		c.bodies[p] = &shape{make()}
 	}
@@ -396,45 +399,45 @@ func (c *converter) body(p *object, make func() any) any {
 }
 
 // content gives every media type the same description.
-func content(mimes []string, media *object) *object {
+func content(mimes []string, media *ordered.Object) *ordered.Object {
 	if len(mimes) == 0 {
 		mimes = []string{"application/json"}
 	}
-	out := newObject()
+	out := ordered.New()
 	for _, mime := range mimes {
-		out.set(mime, media)
+		out.Set(mime, media)
 	}
 	return out
 }
 
 // form is the body of form parameters.
-func (c *converter) form(params []param, consumes []string) *object {
-	properties, encoding, required, file := newObject(), newObject(), []any{}, false
+func (c *converter) form(params []param, consumes []string) *ordered.Object {
+	properties, encoding, required, file := ordered.New(), ordered.New(), []any{}, false
 	for _, q := range params {
 		p := q.resolved
-		name := p.text("name")
-		properties.set(name, c.body(p, func() any {
+		name := p.Text("name")
+		properties.Set(name, c.body(p, func() any {
 			property := c.schemaOf(p)
-			for _, member := range p.names {
+			for _, member := range p.Names() {
 				if member == "description" || strings.HasPrefix(member, "x-") && member != "x-nullable" {
-					property.set(member, p.get(member))
+					property.Set(member, p.Get(member))
 				}
 			}
 			return property
 		}))
-		if p.get("required") == true {
+		if p.Get("required") == true {
 			required = append(required, name)
 		}
-		file = file || p.text("type") == "file"
-		if style := newObject(); c.style(p, style) {
-			encoding.set(name, style)
+		file = file || p.Text("type") == "file"
+		if style := ordered.New(); c.style(p, style) {
+			encoding.Set(name, style)
 		}
 	}
-	schema := newObject("type", "object", "properties", properties)
-	body := newObject()
+	schema := ordered.New("type", "object", "properties", properties)
+	body := ordered.New()
 	if len(required) > 0 {
-		schema.set("required", required)
-		body.set("required", true)
+		schema.Set("required", required)
+		body.Set("required", true)
 	}
 	mimes := slices.DeleteFunc(slices.Clone(consumes), func(mime string) bool { return mime != formEncoded && mime != multipart })
 	switch {
@@ -444,11 +447,11 @@ func (c *converter) form(params []param, consumes []string) *object {
 	default:
 		mimes = []string{formEncoded}
 	}
-	media := newObject("schema", schema)
-	if len(encoding.names) > 0 {
-		media.set("encoding", encoding)
+	media := ordered.New("schema", schema)
+	if len(encoding.Names()) > 0 {
+		media.Set("encoding", encoding)
 	}
-	return body.set("content", content(mimes, media))
+	return body.Set("content", content(mimes, media))
 }
 
 // ofSchema are the members of a parameter, a header or an item that say what its value is.
@@ -459,159 +462,159 @@ var ofSchema = map[string]bool{
 }
 
 // schemaOf is the schema of a parameter, a header or an item.
-func (c *converter) schemaOf(p *object) *object {
-	schema := newObject()
-	for _, name := range p.names {
+func (c *converter) schemaOf(p *ordered.Object) *ordered.Object {
+	schema := ordered.New()
+	for _, name := range p.Names() {
 		if ofSchema[name] {
-			schema.set(name, p.get(name))
+			schema.Set(name, p.Get(name))
 		}
 	}
-	return c.schema(schema).(*object)
+	return c.schema(schema).(*ordered.Object)
 }
 
 // parameter converts one that is neither body nor form.
-func (c *converter) parameter(p *object) *object {
-	if p.has("$ref") {
-		return newObject("$ref", c.ref(p.text("$ref")))
+func (c *converter) parameter(p *ordered.Object) *ordered.Object {
+	if p.Has("$ref") {
+		return ordered.New("$ref", c.ref(p.Text("$ref")))
 	}
 	out := c.described(p)
-	if p.text("in") == "path" {
-		out.set("required", true)
+	if p.Text("in") == "path" {
+		out.Set("required", true)
 	}
 	return out
 }
 
 // described converts a parameter or a header: what its value is goes into a schema.
-func (c *converter) described(p *object) *object {
-	out := newObject()
-	for _, name := range p.names {
+func (c *converter) described(p *ordered.Object) *ordered.Object {
+	out := ordered.New()
+	for _, name := range p.Names() {
 		if !ofSchema[name] && name != "collectionFormat" {
-			out.set(name, p.get(name))
+			out.Set(name, p.Get(name))
 		}
 	}
 	c.style(p, out)
-	return out.set("schema", c.schemaOf(p))
+	return out.Set("schema", c.schemaOf(p))
 }
 
 // style says how the items of an array are separated. It reports whether there was anything to say.
-func (c *converter) style(p, out *object) bool {
-	format := p.text("collectionFormat")
-	if p.text("type") != "array" {
+func (c *converter) style(p, out *ordered.Object) bool {
+	format := p.Text("collectionFormat")
+	if p.Text("type") != "array" {
 		return false
 	}
 	if format == "" {
 		format = "csv"
 	}
-	in := p.text("in")
+	in := p.Text("in")
 	simple := in == "path" || in == "header" || in == ""
 	switch {
 	case simple && format == "csv": // the default there
 		return false
 	case simple || format == "tsv":
-		out.set("x-collectionFormat", format)
+		out.Set("x-collectionFormat", format)
 	case format == "csv":
-		out.set("style", "form").set("explode", false)
+		out.Set("style", "form").Set("explode", false)
 	case format == "ssv":
-		out.set("style", "spaceDelimited").set("explode", false)
+		out.Set("style", "spaceDelimited").Set("explode", false)
 	case format == "pipes":
-		out.set("style", "pipeDelimited").set("explode", false)
+		out.Set("style", "pipeDelimited").Set("explode", false)
 	case format == "multi":
-		out.set("style", "form").set("explode", true)
+		out.Set("style", "form").Set("explode", true)
 	}
 	return true
 }
 
 // answer converts a response of an operation. A shared one is written out where the operation has media types of its own.
-func (c *converter) answer(op, r *object) (any, error) {
-	if !op.has("produces") {
+func (c *converter) answer(op, r *ordered.Object) (any, error) {
+	if !op.Has("produces") {
 		return c.response(r, c.produces)
 	}
 	resolved, err := c.resolve("responses", r)
 	if err != nil {
 		return nil, err
 	}
-	return c.response(resolved, texts(op.list("produces")))
+	return c.response(resolved, texts(op.List("produces")))
 }
 
-func (c *converter) response(r *object, produces []string) (any, error) {
-	if r.has("$ref") {
+func (c *converter) response(r *ordered.Object, produces []string) (any, error) {
+	if r.Has("$ref") {
 		if _, err := c.resolve("responses", r); err != nil {
 			return nil, err
 		}
-		return newObject("$ref", c.ref(r.text("$ref"))), nil
+		return ordered.New("$ref", c.ref(r.Text("$ref"))), nil
 	}
-	out := newObject("description", r.text("description"))
-	body := newObject()
-	for _, name := range r.names {
+	out := ordered.New("description", r.Text("description"))
+	body := ordered.New()
+	for _, name := range r.Names() {
 		switch name {
 		case "description":
 		case "schema":
-			media := newObject("schema", c.schema(r.get(name)))
+			media := ordered.New("schema", c.schema(r.Get(name)))
 			body = content(produces, media)
-			out.set("content", body)
+			out.Set("content", body)
 		case "headers":
-			headers, err := each(r, name, func(_ string, h *object) (any, error) { return c.described(h), nil })
+			headers, err := each(r, name, func(_ string, h *ordered.Object) (any, error) { return c.described(h), nil })
 			if err != nil {
 				return nil, err
 			}
-			out.set(name, headers)
+			out.Set(name, headers)
 		case "examples":
 		default:
-			out.set(name, r.get(name))
+			out.Set(name, r.Get(name))
 		}
 	}
-	for _, mime := range r.object("examples").names {
-		media := newObject()
-		for _, name := range body.object(mime).names {
-			media.set(name, body.object(mime).get(name))
+	for _, mime := range r.Object("examples").Names() {
+		media := ordered.New()
+		for _, name := range body.Object(mime).Names() {
+			media.Set(name, body.Object(mime).Get(name))
 		}
-		body.set(mime, media.set("example", r.object("examples").get(mime)))
-		out.set("content", body)
+		body.Set(mime, media.Set("example", r.Object("examples").Get(mime)))
+		out.Set("content", body)
 	}
 	return out, nil
 }
 
 // schema converts a schema. What is data in it stays as it is.
 func (c *converter) schema(v any) any {
-	s, ok := v.(*object)
+	s, ok := v.(*ordered.Object)
 	if !ok {
 		return v
 	}
-	if ref, ok := s.get("$ref").(string); ok {
-		return newObject("$ref", c.ref(ref))
+	if ref, ok := s.Get("$ref").(string); ok {
+		return ordered.New("$ref", c.ref(ref))
 	}
-	out := newObject()
-	for _, name := range s.names {
-		v := s.get(name)
+	out := ordered.New()
+	for _, name := range s.Names() {
+		v := s.Get(name)
 		switch name {
 		case "items", "additionalProperties", "not":
 			v = c.schema(v)
 		case "allOf", "anyOf", "oneOf":
-			list := slices.Clone(s.list(name))
+			list := slices.Clone(s.List(name))
 			for i := range list {
 				list[i] = c.schema(list[i])
 			}
 			v = list
 		case "properties":
-			members := s.object(name)
-			properties := newObject()
-			for _, key := range members.names {
-				properties.set(key, c.schema(members.get(key)))
+			members := s.Object(name)
+			properties := ordered.New()
+			for _, key := range members.Names() {
+				properties.Set(key, c.schema(members.Get(key)))
 			}
 			v = properties
 		case "discriminator":
 			if text, ok := v.(string); ok {
-				v = newObject("propertyName", text)
+				v = ordered.New("propertyName", text)
 			}
 		case "x-nullable":
 			name = "nullable"
 		case "collectionFormat":
 			name = "x-collectionFormat"
 		}
-		out.set(name, v)
+		out.Set(name, v)
 	}
-	if s.text("type") == "file" {
-		out.set("type", "string").set("format", "binary")
+	if s.Text("type") == "file" {
+		out.Set("type", "string").Set("format", "binary")
 	}
 	return out
 }
@@ -619,29 +622,29 @@ func (c *converter) schema(v any) any {
 // flows are the names that OAuth flows have in OpenAPI.
 var flows = map[string]string{"implicit": "implicit", "password": "password", "application": "clientCredentials", "accessCode": "authorizationCode"}
 
-func securityScheme(s *object) *object {
-	out := newObject()
-	flow := newObject()
-	for _, name := range s.names {
-		switch v := s.get(name); {
+func securityScheme(s *ordered.Object) *ordered.Object {
+	out := ordered.New()
+	flow := ordered.New()
+	for _, name := range s.Names() {
+		switch v := s.Get(name); {
 		case name == "type" && v == "basic":
-			out.set("type", "http").set("scheme", "basic")
-		case s.text("type") == "oauth2" && name == "flow":
-		case s.text("type") == "oauth2" && (name == "authorizationUrl" || name == "tokenUrl" || name == "scopes"):
-			flow.set(name, v)
+			out.Set("type", "http").Set("scheme", "basic")
+		case s.Text("type") == "oauth2" && name == "flow":
+		case s.Text("type") == "oauth2" && (name == "authorizationUrl" || name == "tokenUrl" || name == "scopes"):
+			flow.Set(name, v)
 		default:
-			out.set(name, v)
+			out.Set(name, v)
 		}
 	}
-	if s.text("type") == "oauth2" {
-		if !flow.has("scopes") {
-			flow.set("scopes", newObject())
+	if s.Text("type") == "oauth2" {
+		if !flow.Has("scopes") {
+			flow.Set("scopes", ordered.New())
 		}
-		name := flows[s.text("flow")]
+		name := flows[s.Text("flow")]
 		if name == "" {
 			name = "implicit"
 		}
-		out.set("flows", newObject(name, flow))
+		out.Set("flows", ordered.New(name, flow))
 	}
 	return out
 }

@@ -2,12 +2,12 @@ module github.com/wsrouter-go/wsrouter/wsswag
 
 go 1.26
 
-require (
-	github.com/go-json-experiment/json v1.27.2
-	github.com/wsrouter-go/wsrouter v0.0.0
-	go.yaml.in/yaml/v4 v4.0.0
-)
+require github.com/wsrouter-go/wsrouter v0.0.0
 
-require github.com/coder/websocket v1.8.15 // indirect
+require (
+	github.com/coder/websocket v1.8.15 // indirect
+	github.com/go-json-experiment/json v1.27.2 // indirect
+	go.yaml.in/yaml/v4 v4.0.0 // indirect
+)
 
 replace github.com/wsrouter-go/wsrouter => ..

@@ -22,12 +22,14 @@ package wsswag
 import (
 	"errors"
 	"fmt"
+
+	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
 
 // Convert returns a Swagger 2.0 document, JSON or YAML, as OpenAPI 3.0 in JSON.
 //
-// It fails if swagger2 is anything else, or beyond the bounds of Doc.Merge: a member named twice, nested deeper than 200 levels, 1,048,576 values
-// or 16 MiB, read or written, with all aliases followed. Nothing that it refers to is fetched: references to other documents stay as they are.
+// It fails if swagger2 is anything else, or beyond the bounds of Doc.Merge: a member named twice, nested deeper than 200 levels, 524,288 values
+// or 16 MiB, read or written, with all aliases followed; or 8 MiB or 524,288 nodes of YAML. Nothing that it refers to is fetched: references to other documents stay as they are.
 func Convert(swagger2 []byte) (openapi3 []byte, err error) {
 	openapi3, err = convert(swagger2)
 	if err != nil {
@@ -37,14 +39,14 @@ func Convert(swagger2 []byte) (openapi3 []byte, err error) {
 }
 
 func convert(data []byte) ([]byte, error) {
-	root, err := readDocument(data)
+	root, err := ordered.Parse(data)
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case root.has("openapi"):
+	case root.Has("openapi"):
 		return nil, errors.New("this is OpenAPI 3: give it to Merge as it is")
-	case root.get("swagger") != "2.0":
+	case root.Get("swagger") != "2.0":
 		return nil, errors.New(`the member "swagger" must be the string "2.0"`)
 	}
 	c := newConverter(root)
@@ -52,9 +54,9 @@ func convert(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{}
-	if err := w.value(doc); err != nil {
+	out, err := ordered.Marshal(doc)
+	if err != nil {
 		return nil, err
 	}
-	return append(w.out, '\n'), nil
+	return append(out, '\n'), nil
 }

@@ -145,7 +145,7 @@ func head(operation, rest string) string {
 	return `{"swagger":"2.0","info":{"title":"a","version":"1"},"paths":{"/a":{"post":{` + operation + `}}}` + rest + `}`
 }
 
-// TestMeaning holds what the conversion of kin-openapi alone loses.
+// TestMeaning holds what is easily lost.
 func TestMeaning(t *testing.T) {
 	for _, c := range []struct {
 		name, swagger string
@@ -170,6 +170,7 @@ func TestMeaning(t *testing.T) {
 		{"a shared body", head(`"consumes":["text/xml"],"parameters":[{"$ref":"#/parameters/P"}]`, `,"parameters":{"P":{"in":"body","name":"p","schema":{"type":"string"}}}`), "requestBody content text/xml schema type", "string"},
 		{"a shared answer with own media types", head(`"produces":["text/xml"],"responses":{"400":{"$ref":"#/responses/R"}}`, `,"responses":{"R":{"description":"r","schema":{"type":"string"}}}`), "responses 400 content text/xml schema type", "string"},
 		{"a shared answer", head(`"summary":"s","responses":{"400":{"$ref":"#/responses/R"}}`, `,"responses":{"R":{"description":"r","schema":{"type":"string"}}}`), "responses 400 $ref", "#/components/responses/R"},
+		{"a header", head(`"responses":{"200":{"description":"d","headers":{"x-next":{"type":"string"}}}}`, ""), "responses 200 headers x-next schema type", "string"},
 		{"an example", head(`"responses":{"200":{"description":"d","examples":{"text/plain":"hi"}}}`, ""), "responses 200 content text/plain example", "hi"},
 		{"a discriminator", head(`"summary":"s"`, `,"definitions":{"A":{"type":"object","discriminator":"kind","required":["kind"],"properties":{"kind":{"type":"string"}}}}`), "/components schemas A discriminator propertyName", "kind"},
 		{"data stays", head(`"summary":"s"`, `,"definitions":{"A":{"type":"object","example":{"$ref":"#/definitions/A"}}}`), "/components schemas A example $ref", "#/definitions/A"},

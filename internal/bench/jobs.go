@@ -9,8 +9,6 @@ import (
 	"reflect"
 	"slices"
 	"time"
-
-	"github.com/wsrouter-go/wsrouter"
 )
 
 // A job is one kind of load. It is borne by each of its servers in turn, round by round, each time by a new process.
@@ -120,9 +118,6 @@ func (s scale) jobs() []job {
 // names lists the servers that this tree can run.
 func names(want func(string) bool) (list []string) {
 	for _, s := range servers {
-		if _, ok := idleOption(&wsrouter.Options{}); s.name == idle && !ok {
-			continue
-		}
 		if want(s.name) {
 			list = append(list, s.name)
 		}

@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	if role := os.Getenv(env); role != "" {
+	if role, ok := os.LookupEnv(env); ok {
 		if err := child(role); err != nil {
 			log.Fatalf("%s: %v", role, err)
 		}

@@ -5,12 +5,10 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -46,13 +44,15 @@ const (
 	goroutines = "wsrouter"
 	idle       = "wsrouter, idle mode"
 	socket     = "wsconn alone"
+	socketIdle = "wsconn alone, idle mode"
 	limit      = "raw TCP"
 )
 
 var servers = []server{
 	{goroutines, func(ln net.Listener) (room, error) { return routerServer(ln, false) }},
 	{idle, func(ln net.Listener) (room, error) { return routerServer(ln, true) }},
-	{socket, socketServer},
+	{socket, func(ln net.Listener) (room, error) { return socketServer(ln, false) }},
+	{socketIdle, func(ln net.Listener) (room, error) { return socketServer(ln, true) }},
 	{limit, rawServer},
 	{"gorilla", gorillaServer},
 	{"coder", coderServer},
@@ -151,15 +151,7 @@ type Session struct {
 }
 
 func routerServer(ln net.Listener, inIdleMode bool) (room, error) {
-	o := &wsrouter.Options{} // its pings and limits
-	if inIdleMode {
-		field, ok := idleOption(o)
-		if !ok {
-			return room{}, errors.New("wsrouter.Options has no Idle yet")
-		}
-		field.SetBool(true)
-	}
-	r := wsrouter.New[Session](o)
+	r := wsrouter.New[Session](&wsrouter.Options{Idle: inIdleMode}) // its pings and limits
 	all := r.Room("all")
 	r.OnConnect(func(_ context.Context, c *wsrouter.Conn[Session]) error { return all.Join(c) })
 	r.OnDisconnect(func(_ context.Context, _ *wsrouter.Conn[Session], info wsrouter.CloseInfo) {
@@ -190,12 +182,6 @@ func routerServer(ln net.Listener, inIdleMode bool) (room, error) {
 	}, nil
 }
 
-// idleOption finds Options.Idle, which a tree that is older than it does not have.
-func idleOption(o *wsrouter.Options) (reflect.Value, bool) {
-	field := reflect.ValueOf(o).Elem().FieldByName("Idle")
-	return field, field.IsValid()
-}
-
 // ---- wsconn alone: frames, no JSON
 
 // echoing is a socket's whole handler.
@@ -204,27 +190,48 @@ type echoing struct {
 	all    *members[*echoing]
 }
 
-func (e *echoing) Message(data []byte, binary bool) { e.socket.Write(data, binary) }
-func (e *echoing) Ended(wsconn.End)                 { e.all.remove(e) }
+func (e *echoing) Open() {}
+func (e *echoing) Message(data []byte, binary bool) {
+	b := wsconn.NewBuffer()
+	b.B = append(b.B, data...)
+	_ = e.socket.Send(context.Background(), b, binary, wsconn.Delivery{})
+	b.Free()
+}
+func (e *echoing) Limited([]byte, bool) {}
+func (e *echoing) Ended(wsconn.End)     { e.all.remove(e) }
+func (e *echoing) Finish(wsconn.End)    {}
+func (e *echoing) Released()            {}
+func (e *echoing) Dropped(uint64)       {}
 
-func socketServer(ln net.Listener) (room, error) {
+func socketServer(ln net.Listener, inIdleMode bool) (room, error) {
 	all := newMembers[*echoing]()
+	loop := wsconn.NewLoop(wsconn.Config{
+		MaxMessage: 64 << 10, MaxFrames: 4096, ReadAhead: 64 << 10, Outbox: 256 << 10, PingInterval: 25 * time.Second,
+		PongTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MessageTimeout: 30 * time.Second, CloseTimeout: time.Second,
+		Idle: inIdleMode,
+	})
 	overHTTP(ln, func(w http.ResponseWriter, r *http.Request) {
-		s, err := wsconn.Upgrade(w, r, wsconn.Config{
-			MaxMessage: 64 << 10, ReadAhead: 64 << 10, PingInterval: 25 * time.Second,
-			PongTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, CloseTimeout: time.Second,
-		})
+		conn, early, err := wsconn.Hijack(w, r, wsconn.Handshake{})
 		if err != nil {
 			return
 		}
-		e := &echoing{s, all}
+		e := &echoing{all: all}
+		e.socket = loop.New(conn, early, nil, e)
 		all.add(e)
-		go s.Serve(e)
+		e.socket.Start()
 	})
 	return room{all.count, func(calls int) {
 		for range calls {
-			data := encoded()
-			all.each(func(e *echoing) { e.socket.Write(data, false) })
+			b := wsconn.NewBuffer()
+			b.B = append(b.B, encoded()...)
+			f := wsconn.NewFrame(b, false)
+			var flush []*wsconn.Socket
+			all.each(func(e *echoing) {
+				if yes, _, _ := e.socket.Queue(f, wsconn.Delivery{}); yes {
+					flush = append(flush, e.socket)
+				}
+			})
+			loop.FlushAll(flush, nil)
 		}
 	}}, nil
 }

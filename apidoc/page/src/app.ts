@@ -111,7 +111,7 @@ export class App {
   /** Every place that a link can name. */
   find(id: string): Place | null {
     for (const e of this.model.endpoints) {
-      if (e.id === id) return { id, endpoint: e, message: null, send: false, row: "" };
+      if (e.id === id || e.path === id) return { id: e.id, endpoint: e, message: null, send: false, row: "" };
       for (const [list, send] of [[e.send, true], [e.receive, false]] as const) {
         for (const m of list ?? []) {
           if (m.id === id) return { id, endpoint: e, message: m, send, row: "" };
@@ -170,9 +170,16 @@ export class App {
   select(id: string): void {
     const place = id ? this.find(id) : this.first();
     if (!place) return;
+    if (narrow()) this.tab(1); // first: what is hidden does not scroll
     this.show(place, false);
     this.linked(true);
-    if (narrow()) this.tab(1);
+    if (narrow()) this.enter(); // what was chosen from is out of sight
+  }
+
+  /** Brings the focus to what was chosen; on a small screen not into the editor, where it would call up a keyboard. */
+  enter(): void {
+    if (this.place.send && !narrow()) this.compose.focus();
+    else this.middle.focus({ preventScroll: true });
   }
 
   /** Keeps the address such that it leads here. */
@@ -367,6 +374,7 @@ export class App {
       if (!this.place.send) return this.say("This endpoint takes no messages.");
       this.tab(1);
       this.compose.put(text);
+      this.enter();
     });
   }
 

@@ -1,7 +1,7 @@
 // The connection bar: which connections there are, where they lead, how they are, and what to do about it.
 import { type Connection, isList, key } from "./connection.js";
-import type { Model, Row } from "./data.js";
-import { bytesText, copy, fill, frame, h, icon } from "./dom.js";
+import type { Data, Model, Row } from "./data.js";
+import { bytesText, copy, fill, frame, h, icon, redraw } from "./dom.js";
 import { type Json, Num } from "./scan.js";
 import { isSecret } from "./store.js";
 
@@ -31,7 +31,7 @@ export class Bar {
   draw(): void {
     const { conns, active: c } = this.host;
     if (!c) return;
-    fill(this.tabs,
+    redraw(this.tabs,
       h("div", { role: "tablist", "aria-label": "Connections" }, ...conns.map((k) => h("button.conn", { type: "button", role: "tab", "aria-selected": String(k === c), "data-conn": k.id % 6, "data-state": k.state.is, title: `${k.endpoint.path}, ${k.state.is}`, onclick: () => this.host.activate(k) },
         h("b", {}, k.letter), h("span.dot"), conns.length > 1 && k.endpoint !== c.endpoint ? h("small", {}, k.endpoint.path) : null))),
       conns.length < 8 ? h("button.add", { type: "button", title: "Another connection to this endpoint", "aria-label": "Another connection", onclick: () => this.host.add() }, "+") : null,
@@ -99,10 +99,8 @@ export class Bar {
     const text = s.is + words.map((w) => (typeof w === "string" ? w : w.textContent)).join() + c.id + address + buttons.length;
     if (this.status.dataset["text"] === text) return;
     this.status.dataset["text"] = text;
-    const focused = this.status.contains(document.activeElement);
     this.status.dataset["state"] = s.is;
-    fill(this.status, h("span.state", {}, h("span.dot"), ...words), h("span.address", { title: address }, address), h("span.buttons", {}, ...buttons));
-    if (focused) this.status.querySelector("button")?.focus();
+    redraw(this.status, h("span.state", {}, h("span.dot"), ...words), h("span.address", { title: address }, address), h("span.buttons", {}, ...buttons));
   }
 
   private shownAddress(c: Connection): string {
@@ -138,7 +136,8 @@ export class Bar {
     const names = (list: Row[]): (Node | string)[] => list.flatMap((p, i) => [i ? ", " : " ", h("code", {}, p.name)]);
     if (cookies.length) {
       const set = cookies.filter((p) => document.cookie.split(/;\s*/).some((k) => k.split("=")[0] === p.name));
-      rows.push(h("p.param.note", {}, cookies.length > 1 ? "Cookies" : "Cookie", ...names(cookies), set.length === cookies.length ? ": set, the browser sends it." : ": the browser sends it if it is set, also where this page cannot see it. Sign in to the application to get it."));
+      rows.push(h("p.param.note", {}, cookies.length > 1 ? "Cookies" : "Cookie", ...names(cookies), set.length === cookies.length ? ": set, the browser sends it." : ": the browser sends it if it is set, also where this page cannot see it. ",
+        set.length === cookies.length ? null : signIn(data), set.length === cookies.length ? null : " to get it."));
     }
     if (headers.length) {
       const other = c.parameters().some((q) => q.in !== "header" && isSecret(q));
@@ -170,7 +169,7 @@ export class Bar {
     if (s.is === "refused") {
       list.push(h("p", {}, h("strong", {}, `${s.status} ${s.code.replaceAll("_", " ")}`), s.detail ? ": " + s.detail : ""));
       if (s.issues.length) list.push(h("ul", {}, ...s.issues.map((i) => h("li", {}, h("code", {}, i.path), " " + i.message))));
-      list.push(...remedy(c, s.status, s.code));
+      list.push(...remedy(this.host.model.data, c, s.status, s.code));
       const field = s.status === 401 || s.status === 407 ? this.fields.querySelector<HTMLElement>("input[type=password]") : s.status === 400 ? this.fields.querySelector<HTMLElement>(".wrong input, .wrong select") : null;
       field?.focus();
     } else if (s.is === "unreachable") {
@@ -201,12 +200,17 @@ function readable(path: string): string {
   }
 }
 
-function remedy(c: Connection, status: number, code: string): HTMLElement[] {
+/** The way to a cookie: a link where the document names one. */
+function signIn(data: Data): Node | string {
+  return data.login ? h("a", { href: data.login, target: "_blank", rel: "noopener" }, "Sign in") : "Sign in to the application";
+}
+
+function remedy(data: Data, c: Connection, status: number, code: string): HTMLElement[] {
   const code3 = (text: string): HTMLElement => {
     const b = h("button.icon", { type: "button", "aria-label": "Copy", title: "Copy", onclick: () => void copy(text, b) }, icon("copy"));
     return h("div.snippet", {}, h("code", {}, text), b);
   };
-  if (status === 401 || status === 407) return [h("p", {}, c.parameters().some((p) => isSecret(p) && p.in !== "header" && p.in !== "cookie") ? "Give a credential above and connect again." : "Sign in to the application in this browser, then connect again.")];
+  if (status === 401 || status === 407) return [c.parameters().some((p) => isSecret(p) && p.in !== "header" && p.in !== "cookie") ? h("p", {}, "Give a credential above and connect again.") : h("p", {}, signIn(data), " in this browser, then connect again.")];
   if (status === 403 && code.includes("origin")) return [h("p", {}, "Allow this page’s origin where the router is made:"), code3(`&wsrouter.Options{Origins: []string{${JSON.stringify(location.host)}}}`)];
   if (status === 403) return [h("p", {}, "These credentials are not enough, or the application refuses this address.")];
   if (status === 400) return [h("p", {}, "Change what is marked above and connect again.")];

@@ -1,7 +1,7 @@
 // The middle region for a message that is sent: editor or form, its verdict, and the button that sends.
 import type { App } from "./app.js";
 import type { Endpoint, Message } from "./data.js";
-import { bytesText, command, copy, fill, h, icon } from "./dom.js";
+import { bytesText, command, copy, fill, h, icon, redraw } from "./dom.js";
 import { compact, Editor, faults } from "./editor.js";
 import { flatFields, Form } from "./form.js";
 import { parse, write } from "./scan.js";
@@ -64,7 +64,7 @@ export class Compose {
       h("section.editorbox", { "aria-label": "Message" },
         h("div.toolbar", {}, this.modes, h("span.spring"), tool("Example", "Start again from the example", () => this.put(this.example())), m.frame ? null : tool("Format", "Lay the JSON out", () => this.format()), copies),
         this.box, this.verdict,
-        h("div.sendbar", {}, this.send, h("span.hint", {}, "Alt ↑ ↓ brings back what was sent"))),
+        h("div.sendbar", {}, this.send, h("span.hint", {}, "Alt ↑ ↓ sent before"))),
       schemaOf(m, this.app.types()),
       m.links?.length ? h("p.replies", {}, m.responds ? "Answered by " : "May be answered by ", ...m.links.flatMap((l, i) => [i ? ", " : "", h("a", { href: "#" + l.link }, l.text)])) : h("p.replies", {}, "No answer is documented."),
       h("p.replies", {}, ...this.refused(e)),
@@ -77,6 +77,9 @@ export class Compose {
     const parts: (Node | string)[] = error ? ["If it is not taken: ", h("a", { href: "#" + error.id }, error.name), " (", h("a", { href: "#error-codes" }, "codes"), "). "] : [];
     const limit = e.bounds?.["maxMessage"];
     if (limit && limit > 0) parts.push(`At most ${bytesText(limit).replace(".0", "")}. `);
+    for (const [k, v] of Object.entries(e.bounds ?? {})) {
+      if (v > 0 && /[a-z](_per_|Per)/.test(k)) parts.push(`At most ${v.toLocaleString("en")} ${k.replaceAll("_", " ").replace(/[A-Z]/g, (c) => " " + c.toLowerCase())}. `);
+    }
     return [...parts, "Limits and parameters: ", h("a", { href: "#" + encodeURIComponent(e.id) }, e.path)];
   }
 
@@ -88,7 +91,7 @@ export class Compose {
     const fields = this.fields();
     if (this.asForm && !(fields && this.form.show(fields, this.endpoint!.payload ?? "", this.editor.value))) this.asForm = false;
     const mode = (label: string, form: boolean, off = false): HTMLElement => h("button", { type: "button", role: "tab", "aria-selected": String(this.asForm === form), disabled: off, title: off ? "for flat messages" : "", onclick: () => this.mode(form) }, label);
-    fill(this.modes, mode("JSON", false), this.message?.frame ? null : mode("Form", true, !fields));
+    redraw(this.modes, mode("JSON", false), this.message?.frame ? null : mode("Form", true, !fields));
     fill(this.box, this.asForm ? this.form.element : this.editor.element);
     this.changed();
     this.editor.update();

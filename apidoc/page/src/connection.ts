@@ -18,7 +18,7 @@ export class Connection {
   readonly values = new Map<string, string>(); // of parameters, by "in.name"
   protocol = ""; // the one offered, "" for all
   server = ""; // "" is the page's own
-  counts = { in: 0, out: 0, bytes: 0, buffered: 0 };
+  counts = { in: 0, out: 0, buffered: 0 };
   tries = 0;
   queue: { text: string; binary: boolean; name: string; message: string }[] = [];
   private timer = 0;
@@ -156,7 +156,7 @@ export class Connection {
     switch (r.is) {
       case "open":
         this.tries = 0;
-        this.counts = { in: 0, out: 0, bytes: 0, buffered: 0 };
+        this.counts = { in: 0, out: 0, buffered: 0 };
         this.go({ is: "open", since: Date.now(), protocol: r.protocol });
         for (const m of this.queue.splice(0)) this.post({ do: "send", conn: this.id, ...m });
         break;

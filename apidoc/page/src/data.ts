@@ -20,7 +20,7 @@ export interface Endpoint {
   bounds: Record<string, number> | null;
 }
 export interface Data {
-  root: string; servers: string[]; worker: string; title: string; version: string; description?: string;
+  root: string; servers: string[]; worker: string; login?: string; title: string; version: string; description?: string;
   endpoints: Endpoint[] | null; types: Message[] | null; closes: Fact[]; errors: Fact[];
 }
 

@@ -25,7 +25,7 @@ export function detail(box: HTMLElement, host: DetailHost, e: Entry, text: strin
   const copyButton = h("button.small", { type: "button", title: "c", onclick: () => void copy(text, copyButton) }, icon("copy"), "Copy");
   parts.push(h("div.actions", {},
     message ? h("a.small", { href: "#" + message.id, onclick: (ev: Event) => (ev.preventDefault(), host.select(message.id)) }, message.name) : null,
-    h("button.small", { type: "button", title: "e", onclick: () => host.resend(e) }, icon("edit"), "Edit and resend"), copyButton, h("span.size", {}, bytesText(e.size))));
+    h("button.small", { type: "button", title: "e", onclick: () => host.resend(e) }, icon("edit"), e.dir === "in" ? "Edit and send" : "Edit and resend"), copyButton, h("span.size", {}, bytesText(e.size))));
   const code = message?.error && member(text, "code"), known = code && host.model.data.errors.find((x) => JSON.stringify(x.name) === code);
   if (known) parts.push(h("p.meaning", {}, h("a", { href: "#error-" + known.name }, known.name), ": " + known.value));
   const shown = host.mask(text);

@@ -21,6 +21,17 @@ export function fill(e: Element, ...children: Child[]): void {
   e.replaceChildren(...children.filter((c): c is Node | string => !!c || c === ""));
 }
 
+/** fill for what somebody may be in: the focus stays on what has the same name, else it goes to what is selected. */
+export function redraw(e: Element, ...children: Child[]): void {
+  const was = e.contains(document.activeElement) ? nameOf(document.activeElement!) : null;
+  fill(e, ...children);
+  if (was === null) return;
+  const all = [...e.querySelectorAll<HTMLElement>("a,button")];
+  (all.find((x) => nameOf(x) === was) ?? e.querySelector<HTMLElement>("[aria-selected=true]") ?? all[0])?.focus();
+}
+
+const nameOf = (e: Element): string => e.getAttribute("data-id") ?? e.getAttribute("aria-label") ?? e.textContent ?? "";
+
 /** A small icon, drawn by paths that are written here. */
 export function icon(name: keyof typeof paths): SVGSVGElement {
   const ns = "http://www.w3.org/2000/svg";

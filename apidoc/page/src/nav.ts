@@ -1,7 +1,7 @@
 // The left region: endpoints, their messages, and the search.
 import type { App } from "./app.js";
 import type { Endpoint, Message } from "./data.js";
-import { fill, h, icon } from "./dom.js";
+import { h, icon, redraw } from "./dom.js";
 import { nearest } from "./validate.js";
 
 export class Nav {
@@ -20,9 +20,9 @@ export class Nav {
     const words = this.input.value.trim().toLowerCase();
     if (words) {
       const hits = this.search(words);
-      fill(this.list, ...(hits.length ? [h("p.group", {}, `${hits.length} found`), h("ul", {}, ...hits.map((x) => this.item(x.m, x.way, x.where)))] : this.nothing(words)));
+      redraw(this.list, ...(hits.length ? [h("p.group", {}, `${hits.length} found`), h("ul", {}, ...hits.map((x) => this.item(x.m, x.way, x.where)))] : this.nothing(words)));
     } else {
-      fill(this.list,
+      redraw(this.list,
         ends.length ? null : h("p.group", {}, "No endpoint yet"),
         ...ends.flatMap((e) => this.endpoint(e, ends.length > 1)),
         h("p.group", {}, "Reference"),
@@ -94,7 +94,9 @@ export class Nav {
     const links = [...this.list.querySelectorAll<HTMLElement>("a[data-id]")];
     if (e.key === "Enter") {
       e.preventDefault();
-      links[0]?.click();
+      if (!links[0]) return;
+      this.app.select(links[0].dataset["id"]!);
+      this.app.enter();
     } else if (e.key === "Escape") {
       e.stopPropagation();
       this.input.value = "";

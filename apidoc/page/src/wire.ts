@@ -23,7 +23,7 @@ export type Report =
   | { is: "exported"; blob: Blob }
   | { is: "checked"; ticket: number; issues: Issue[] };
 
-export interface Counts { conn: number; in: number; out: number; bytes: number; buffered: number }
+export interface Counts { conn: number; in: number; out: number; buffered: number }
 
 export interface Entry {
   seq: number;

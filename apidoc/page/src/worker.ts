@@ -7,6 +7,7 @@ import { validate } from "./validate.js";
 import { type Counts, type Entry, kept, type Order, type Report } from "./wire.js";
 
 const perBatch = 300, every = 100; // at most so many messages are told in so many ms
+const rest = 250; // ms from one batch to the next in a flood: nobody reads faster, and drawing costs the cores that receive
 const maxKept = 20_000, maxBytes = 64 << 20; // memory for what came
 const maxJudged = 4 << 20; // longer messages are known by their name only
 
@@ -87,7 +88,7 @@ function open(o: Order & { do: "open" }): void {
     return;
   }
   ws.binaryType = "arraybuffer";
-  const s: Socket = { ws, endpoint: e, opened: false, mine: false, counts: { conn: o.conn, in: 0, out: 0, bytes: 0, buffered: 0 }, sentAt: 0, asked: new Map() };
+  const s: Socket = { ws, endpoint: e, opened: false, mine: false, counts: { conn: o.conn, in: 0, out: 0, buffered: 0 }, sentAt: 0, asked: new Map() };
   sockets.set(o.conn, s);
   ws.onopen = () => {
     s.opened = true;
@@ -95,7 +96,11 @@ function open(o: Order & { do: "open" }): void {
     event(o.conn, "open", ws.protocol ? `connected, ${ws.protocol}` : "connected");
   };
   ws.onmessage = (m) => {
-    if (sockets.get(o.conn) === s) received(o.conn, s, m.data as string | ArrayBuffer);
+    if (sockets.get(o.conn) !== s) return;
+    s.counts.in++;
+    stale = true;
+    if (inBatch >= perBatch) skip(o.conn); // without m.data: nobody looks at it, so it need not become a value of JavaScript's
+    else received(o.conn, s, m.data as string | ArrayBuffer);
   };
   ws.onclose = (c) => {
     if (sockets.get(o.conn) !== s) return;
@@ -167,14 +172,7 @@ function send(o: Order & { do: "send" }): void {
 }
 
 function received(conn: number, s: Socket, data: string | ArrayBuffer): void {
-  s.counts.in++;
-  stale = true;
   const binary = typeof data !== "string";
-  s.counts.bytes += binary ? data.byteLength : data.length;
-  if (inBatch >= perBatch) {
-    skip(conn);
-    return;
-  }
   inBatch++;
   let text: string, good = true;
   if (binary) {
@@ -274,8 +272,7 @@ function flush(): void {
   skippedFrom = null;
   const spent = inBatch;
   inBatch = 0;
-  // In a flood, rest until the page has drawn and somebody may have read a line: what comes too much is counted.
-  if (spent >= perBatch) timer = setTimeout(flush, every) as unknown as number;
+  if (spent >= perBatch) timer = setTimeout(flush, rest) as unknown as number; // what comes too much is counted
 }
 
 function exported(hide: string[]): Blob {

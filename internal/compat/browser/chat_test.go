@@ -128,7 +128,7 @@ func (b *tab) listen(event any) {
 		}
 	case *runtime.EventConsoleAPICalled:
 		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
-			fault = fmt.Sprintf("console: %s", e.Args[0].Value)
+			fault = fmt.Sprintf("console: %s %s", e.Args[0].Value, e.Args[0].Description)
 		}
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {

@@ -123,9 +123,18 @@ func TestPageHostileLink(t *testing.T) {
 	b.harmless()
 }
 
-// responsive measures how long the page takes to answer a key: mostly within the limit, and nearly always within thrice
-// of it, for the machine has few cores and the server of the test wants them too.
 func (b *tab) responsive(limit time.Duration) {
+	b.t.Helper()
+	answer := b.answer()
+	b.t.Logf("answered within %v", answer)
+	if answer > limit {
+		b.t.Errorf("a key was answered after %v, want %v", answer, limit)
+	}
+}
+
+// answer measures how long the page takes to answer a key: what most take, or a third of what nearly all take if that is
+// more, for the machine has few cores and the server of the test wants them too.
+func (b *tab) answer() time.Duration {
 	b.t.Helper()
 	worst, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](`(async () => {
 		const all = [];
@@ -144,25 +153,7 @@ func (b *tab) responsive(limit time.Duration) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.t.Logf("answered within %.0f ms", worst)
-	if worst > float64(limit.Milliseconds()) {
-		b.t.Errorf("a key was answered after %.0f ms, want %v", worst, limit)
-	}
-}
-
-func TestPageFlood(t *testing.T) {
-	b := watched(t, serve(t, states(), "")+"/docs")
-	b.ask("flood", 200_000)
-	b.until(`document.querySelectorAll(".row[data-dir=in]").length > 5`)
-	b.responsive(100 * time.Millisecond)
-	b.shoot("page-flood")
-	b.sees(".foot", "not kept")
-	b.until(`Number(document.querySelector(".foot span").textContent.replace(/\D/g, "")) >= 200001`)
-	heap := b.read(`Math.round(performance.memory.usedJSHeapSize / 1048576)`)
-	t.Log(heap, "MiB")
-	if n := b.read(`document.querySelectorAll(".row").length`); len(n) > 2 {
-		t.Error(n, " rows in the document")
-	}
+	return time.Duration(worst * float64(time.Millisecond)).Round(time.Millisecond)
 }
 
 func TestPageBigMessages(t *testing.T) {

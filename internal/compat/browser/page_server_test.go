@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -67,6 +68,18 @@ func (g *gate) Resolve(ctx context.Context, r *http.Request) error {
 		return wsrouter.Reject(http.StatusNotFound, "no such room")
 	case g.Token != "let-me-in":
 		return wsrouter.Reject(http.StatusUnauthorized, "a token is needed")
+	}
+	return nil
+}
+
+// A member is the session of an endpoint that wants a cookie, which only signing in gives.
+type member struct {
+	Session string `cookie:"session" required:"false"`
+}
+
+func (m *member) Resolve(ctx context.Context, r *http.Request) error {
+	if m.Session == "" {
+		return wsrouter.Reject(http.StatusUnauthorized, "members only")
 	}
 	return nil
 }
@@ -169,6 +182,8 @@ func states() http.Handler {
 	wsrouter.Receive(guarded, func(ctx context.Context, c *wsrouter.Conn[gate], m ChatMessage) error {
 		return c.Send(ctx, ChatMessage{Message: c.Session.Room + ": " + m.Message})
 	}, wsrouter.Sends(ChatMessage{}))
+	members := wsrouter.New[member](&wsrouter.Options{Name: "members", Description: "It asks for a session."})
+	wsrouter.Receive(members, func(ctx context.Context, c *wsrouter.Conn[member], m ChatMessage) error { return c.Send(ctx, m) }, wsrouter.Sends(ChatMessage{}))
 	feed := wsrouter.New[struct{}](&wsrouter.Options{Name: "feed", Description: "It only speaks."})
 	feed.Sends(Heartbeat{})
 	feed.OnConnect(func(ctx context.Context, c *wsrouter.Conn[struct{}]) error { return c.Send(ctx, Heartbeat{N: 1}) })
@@ -179,7 +194,14 @@ func states() http.Handler {
 	doc.Mount(mux, "/states", r)
 	doc.Mount(mux, "/guarded/{room}", guarded)
 	doc.Mount(mux, "/feed", feed)
+	doc.Mount(mux, "/members", members)
+	doc.Login = "login"
 	doc.Serve(mux, "/docs")
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "ada", HttpOnly: true, SameSite: http.SameSiteStrictMode})
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><link rel="icon" href="data:,">Welcome.`)
+	})
 	return mux
 }
 

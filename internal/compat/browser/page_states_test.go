@@ -105,10 +105,12 @@ func TestPageEnds(t *testing.T) {
 	for what, want := range map[string]string{"close": "4000", "slow": "you read too slowly", "panic": "1011"} {
 		b.ask(what, 0)
 		b.sees(".bar .hint", want)
-		b.shoot("page-closed-" + what)
 		if what == "slow" {
 			b.sees(".status", "next try in")
-			b.click(".status button", "Stop")
+		}
+		b.shoot("page-closed-" + what)
+		if what == "slow" { // the next try may have come meanwhile
+			b.until(`(() => { const e = [...document.querySelectorAll(".status button")].find(e => /Stop|Close/.test(e.textContent)); e?.click(); return !!e })()`)
 		}
 	}
 	b.ask("reply", 0)
@@ -147,6 +149,27 @@ func TestPageRefusals(t *testing.T) {
 	b.sees(".bar .hint", "no such room")
 	b.shoot("page-refused-404")
 	b.take() // the browser reports every refusal on its own
+}
+
+// TestPageLogin: an endpoint that wants a cookie links to where one gets it. The address is that of the link in
+// a refusal, which names the endpoint by its path.
+func TestPageLogin(t *testing.T) {
+	base := serve(t, states(), "/api")
+	chromium := browser(t)
+	b := open(t, chromium, base+"/docs#/members", 1440, 900)
+	b.until(`document.querySelector("[aria-current]")?.dataset.id === "members"`)
+	b.pick("members-send-message")
+	b.sendKey()
+	b.sees(".bar .hint", "Sign in in this browser, then connect again.")
+	b.shoot("page-refused-login")
+	link := b.read(`document.querySelector(".bar .hint a").href`)
+	if link != base+"/login" {
+		t.Error("the link leads to ", link)
+	}
+	b.take() // the browser reports the refusal on its own
+	open(t, chromium, link, 800, 600).sees("body", "Welcome.")
+	b.click(".status button", "Try again")
+	b.until(`document.querySelector(".status").dataset.state === "open"`)
 }
 
 // A page under another origin than the API allows is told the line that allows it.

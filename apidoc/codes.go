@@ -1,0 +1,49 @@
+package apidoc
+
+import "github.com/wsrouter-go/wsrouter/internal/ordered"
+
+// closeCodes says what the end of a connection means here. The server itself closes with those that are its own.
+var closeCodes = []struct {
+	pageFact
+	own bool
+}{
+	{pageFact{"1000", "Closed as agreed: the work is done."}, false},
+	{pageFact{"1001", "The server is shutting down. Connect again; another one may answer."}, true},
+	{pageFact{"1002", "The client broke the WebSocket protocol."}, true},
+	{pageFact{"1003", "A frame of the wrong kind: text where binary is expected, or the other way round."}, true},
+	{pageFact{"1005", "Closed without a code."}, false},
+	{pageFact{"1006", "The connection was lost: no close frame came. The server died, or something between cut the line."}, false},
+	{pageFact{"1007", "Text that is not UTF-8."}, true},
+	{pageFact{"1008", "Refused after it was opened: not allowed, or too often. The error reply before it, if there is one, says why."}, true},
+	{pageFact{"1009", "A message larger than the server takes."}, true},
+	{pageFact{"1011", "The server failed while it handled a message. Its log says why."}, true},
+	{pageFact{"1013", "The client read too slowly, and what waited for it outgrew the server's limit."}, true},
+	{pageFact{"4401", "The credentials have expired. Sign in, and connect again."}, false},
+}
+
+// errorCodes are those that the library itself answers with.
+var errorCodes = []pageFact{
+	{"not_json", "The message is not JSON."},
+	{"unknown_type", "No message has this name. The issue says which there are, and the nearest."},
+	{"validation_failed", "The message breaks a rule of its schema; the issues say which, and where."},
+	{"internal", "The server failed to handle the message. Its log says why; the connection goes on."},
+}
+
+// closes lists all codes, for the page.
+func closes() (list []pageFact) {
+	for _, c := range closeCodes {
+		list = append(list, c.pageFact)
+	}
+	return list
+}
+
+// closeCodes are those of the server itself. An application may close with others.
+func (e *endpoint) closeCodes() *ordered.Object {
+	codes := ordered.New()
+	for _, c := range closeCodes {
+		if c.own && (c.Name != "1009" || e.Limits["maxMessage"] >= 0) {
+			codes.Set(c.Name, c.Value)
+		}
+	}
+	return codes
+}

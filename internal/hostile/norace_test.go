@@ -1,0 +1,5 @@
+//go:build linux && !race
+
+package hostile
+
+const raceFactor = 1
