@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -133,7 +134,7 @@ func marked(s string) (list [][2]string, err error) {
 	return list, nil
 }
 
-// TestHandshakes: each request, whole and byte by byte, in both modes of waiting. An open connection answers the message that came in
+// TestHandshakes: each request, whole, byte by byte and in 20 random splits, in both modes of waiting. An open connection answers the message that came in
 // the same segment as the handshake.
 func TestHandshakes(t *testing.T) {
 	for _, h := range openings(t) {
@@ -145,16 +146,16 @@ func TestHandshakes(t *testing.T) {
 			mux := http.NewServeMux()
 			mux.Handle("/ws", r)
 			srv := httptest.NewServer(mux)
-			for _, size := range []int{1 << 20, 1} {
-				t.Run(fmt.Sprintf("%s/idle=%t/%d", h.id, idle, min(size, len(h.request))), func(t *testing.T) { h.run(t, srv.Listener.Addr().String(), size) })
+			for seed := range uint64(22) {
+				t.Run(fmt.Sprintf("%s/idle=%t/%d", h.id, idle, seed), func(t *testing.T) { h.run(t, srv.Listener.Addr().String(), seed) })
 			}
 			srv.Close()
 		}
 	}
 }
 
-// run sends the request in pieces of size.
-func (h *opening) run(t *testing.T, addr string, size int) {
+// run sends the request: whole if seed is 0, byte by byte if it is 1, else in random pieces.
+func (h *opening) run(t *testing.T, addr string, seed uint64) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -165,10 +166,19 @@ func (h *opening) run(t *testing.T, addr string, size int) {
 		in = append(slices.Clip(in), maskedText(`{"type":"ask","text":"hi"}`)...)
 	}
 	go func() {
-		for piece := range slices.Chunk(in, size) {
-			if _, err := conn.Write(piece); err != nil {
+		random := rand.New(rand.NewPCG(seed, 0))
+		for rest := in; len(rest) > 0; {
+			n := 1 + random.IntN(len(rest))
+			switch seed {
+			case 0:
+				n = len(rest)
+			case 1:
+				n = 1
+			}
+			if _, err := conn.Write(rest[:n]); err != nil {
 				return
 			}
+			rest = rest[n:]
 		}
 	}()
 	r := bufio.NewReader(conn)
