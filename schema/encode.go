@@ -25,6 +25,16 @@ func (p *Plan) Append(dst []byte, v any, id []byte) ([]byte, error) {
 	if err := p.accepts(v); err != nil {
 		return dst, err
 	}
+	if p.writable {
+		if out, ok := p.write(dst, reflect.ValueOf(v), id); ok {
+			return out, nil
+		}
+	}
+	return p.appendTwice(dst, v, id)
+}
+
+// appendTwice has json/v2 encode v, and puts the envelope around that.
+func (p *Plan) appendTwice(dst []byte, v any, id []byte) ([]byte, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	body, err := p.encode(buf, v)
