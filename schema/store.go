@@ -189,7 +189,7 @@ func (w whole) store(dst reflect.Value) {
 
 // store sets dst, a string or an integer, unless that is nowhere.
 func (v *value) store(dst reflect.Value) {
-	switch {
+	switch dst = pointee(dst); {
 	case !dst.IsValid():
 	case dst.Kind() == reflect.String:
 		dst.SetString(v.text)

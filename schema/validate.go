@@ -20,7 +20,7 @@ func (s *scanner) value(n *node, dst reflect.Value) bool {
 		if dst.Kind() == reflect.Pointer {
 			dst = nowhere // it stays nil
 		}
-	} else if dst.Kind() == reflect.Pointer {
+	} else if dst.Kind() == reflect.Pointer && n.typ != nil { // an envelope has none, only what is in it
 		dst = pointee(dst)
 	}
 	switch n.kind {

@@ -61,18 +61,16 @@ func (p *Plan) write(dst []byte, v reflect.Value, id []byte) (out []byte, ok boo
 	switch v.Kind() { // a nil pointer is neither
 	case reflect.Struct:
 		for _, f := range p.body.fields {
-			if f == p.adopted || id != nil && f.name == p.env.ID {
-				continue
-			}
+			start := len(dst)
 			if dst, ok = f.write(dst, v, 1); !ok {
 				return nil, false
 			}
+			if p.isEnvelope(f.name, id != nil) {
+				dst = dst[:start] // it was to be writable all the same
+			}
 		}
 	case reflect.Map:
-		dst, ok = p.body.writeEntries(dst, v, 1, func(name string) bool {
-			return p.env.Discriminator != "" && name == p.env.Discriminator || id != nil && name == p.env.ID
-		})
-		if !ok {
+		if dst, ok = p.body.writeEntries(dst, v, 1, func(name string) bool { return p.isEnvelope(name, id != nil) }); !ok {
 			return nil, false
 		}
 	default:
@@ -225,17 +223,19 @@ func (n *node) writeEntries(dst []byte, v reflect.Value, depth int, skip func(na
 	}
 	list := make([]entry, 0, v.Len())
 	for it := v.MapRange(); it.Next(); {
-		if name := it.Key().String(); skip == nil || !skip(name) {
-			list = append(list, entry{name, it.Value()})
-		}
+		list = append(list, entry{it.Key().String(), it.Value()})
 	}
 	slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	for _, e := range list {
+		start := len(dst)
 		if dst, ok = writeString(comma(dst), e.name); !ok {
 			return nil, false
 		}
 		if dst, ok = n.elem.write(append(dst, ':'), e.value, depth); !ok {
 			return nil, false
+		}
+		if skip != nil && skip(e.name) {
+			dst = dst[:start]
 		}
 	}
 	return dst, true
