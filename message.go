@@ -17,9 +17,9 @@ type message struct {
 	typ      reflect.Type
 	plan     *schema.Plan
 	wire     []string // values of the discriminator that mean it, as JSON
-	frame    string // "" is JSON; "text" or "binary" is a frame without any
-	plain    bool   // has no discriminator because it is no object: only a dispatcher can call its handler
-	declared bool   // by some Sends
+	frame    string   // "" is JSON; "text" or "binary" is a frame without any
+	plain    bool     // has no discriminator because it is no object: only a dispatcher can call its handler
+	declared bool     // by some Sends
 
 	drop   bool     // when its peer reads too slowly
 	latest []string // path of the member whose value tells which queued message it replaces; nil: none
