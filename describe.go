@@ -149,7 +149,7 @@ func (r *router) describeSent(decls []declaration) []Message {
 
 // describe writes a message down.
 func (m *message) describe() Message {
-	d := Message{Name: m.name(), Names: slices.Clone(m.literals()), GoType: m.goType(), Frame: m.frame}
+	d := Message{Name: m.name(), Names: slices.Clone(m.wire), GoType: m.goType(), Frame: m.frame}
 	switch {
 	case m.frame == "text":
 		d.Schema = json.RawMessage(`{"type":"string"}`)

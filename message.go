@@ -16,20 +16,13 @@ import (
 type message struct {
 	typ      reflect.Type
 	plan     *schema.Plan
-	frame    string // "" is JSON; "text" or "binary" is a frame without any
-	plain    bool   // has no discriminator because it is no object: only a dispatcher can call its handler
-	declared bool   // by some Sends
+	wire     []string // values of the discriminator that mean it, as JSON
+	frame    string   // "" is JSON; "text" or "binary" is a frame without any
+	plain    bool     // has no discriminator because it is no object: only a dispatcher can call its handler
+	declared bool     // by some Sends
 
 	drop   bool     // when its peer reads too slowly
 	latest []string // path of the member whose value tells which queued message it replaces; nil: none
-}
-
-// literals lists the values of the discriminator that mean m.
-func (m *message) literals() []string {
-	if m.plan == nil || m.plain {
-		return nil
-	}
-	return m.plan.Names()
 }
 
 // name is m's first name on the wire, or the name of its type.
@@ -147,6 +140,9 @@ func (m *messages) compile(t reflect.Type, name string, reject bool) (*message, 
 	if msg.plan, err = schema.Compile(t, &schema.Options{RejectUnknownMembers: reject, Envelope: &env}); err != nil {
 		return nil, err
 	}
+	if !msg.plain {
+		msg.wire = msg.plan.Names()
+	}
 	member, isLatest := strings.CutPrefix(msg.plan.Delivery(), "latest=")
 	switch msg.drop = msg.plan.Delivery() == "drop"; {
 	case isLatest && env.Payload != "":
@@ -188,8 +184,8 @@ func (m *messages) refuseNameTwins(d declaration, msg *message) {
 		if other == msg {
 			continue
 		}
-		for _, literal := range msg.literals() {
-			for _, taken := range other.literals() {
+		for _, literal := range msg.wire {
+			for _, taken := range other.wire {
 				if literal == taken {
 					panic(fmt.Sprintf("wsrouter: %s: message %s is both %v and %v", d.call, literal, other.typ, msg.typ))
 				}

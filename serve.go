@@ -80,28 +80,38 @@ func (r *router) route(ctx context.Context, c *conn, f Frame) error {
 	if refused != nil {
 		return r.fallback(ctx, c, f, refused)
 	}
-	v := rt.new()
+	issues, err := r.handleAs(ctx, c, rt, rt.message.plan, f)
+	if issues != nil {
+		return r.fallback(ctx, c, f, invalid(issues))
+	}
+	return err
+}
+
+// handleAs decodes a frame by plan and calls the handler of rt, unless the frame has issues.
+func (r *router) handleAs(ctx context.Context, c *conn, rt *route, plan *schema.Plan, f Frame) (issues []schema.Issue, err error) {
 	c.handling.Store(rt)
 	c.phase = "decoding"
-	if issues := rt.message.plan.Decode(f.Data, v); issues != nil {
-		if !r.tolerate(c, rt, rt.message.plan, f.Data, v, issues) {
-			return r.fallback(ctx, c, f, invalid(issues))
-		}
+	in := rt.arrivals.get()
+	if issues := plan.Decode(f.Data, in.Value); issues != nil && !r.tolerate(c, plan, f.Data, in.Value, issues) {
+		return issues, nil
 	}
-	return c.call(ctx, rt, v, f)
+	err = c.call(ctx, rt, in, f)
+	if len(r.middleware) == 0 { // else somebody may have kept it
+		rt.arrivals.put(in)
+	}
+	return nil, err
 }
 
 // call hands a decoded message to its handler.
-func (c *conn) call(ctx context.Context, rt *route, v any, f Frame) error {
-	in := &Incoming{Name: rt.wireName(f.Data, c.router.opts.Discriminator), Value: v, Frame: f}
-	c.handling.Store(rt)
+func (c *conn) call(ctx context.Context, rt *route, in *Incoming, f Frame) error {
+	in.Name, in.Frame = rt.wireName(f.Data, c.router.opts.Discriminator), f
 	c.phase = "handler"
 	return rt.call(ctx, c, in)
 }
 
 // wireName is the name that the message in data came under.
 func (rt *route) wireName(data []byte, discriminator string) string {
-	names := rt.message.literals()
+	names := rt.message.wire
 	switch {
 	case len(names) == 1:
 		return rt.name()
@@ -114,7 +124,7 @@ func (rt *route) wireName(data []byte, discriminator string) string {
 }
 
 // tolerate reports whether a message with issues is handled all the same, under ReportOnly.
-func (r *router) tolerate(c *conn, rt *route, plan *schema.Plan, data []byte, v any, issues []schema.Issue) bool {
+func (r *router) tolerate(c *conn, plan *schema.Plan, data []byte, v any, issues []schema.Issue) bool {
 	if !r.opts.ReportOnly || plan.Unmarshal(data, v) != nil {
 		return false
 	}
@@ -134,20 +144,19 @@ func (r *router) fallback(ctx context.Context, c *conn, f Frame, err error) erro
 // decodeBody is route for a message that a dispatcher has already named.
 func (r *router) decodeBody(ctx context.Context, c *conn, rt *route, name string, body []byte) error {
 	f := Frame{Data: body, Binary: r.opts.Binary}
-	v := rt.new()
 	if rt.message.frame != "" {
-		return c.call(ctx, rt, rawValue(rt.message.frame, body), f)
+		c.handling.Store(rt)
+		return c.call(ctx, rt, &Incoming{Value: rawValue(rt.message.frame, body)}, f)
 	}
 	plan := rt.bare
 	if literal, ok := schema.Member(body, r.opts.Discriminator); ok && !rt.message.plain && text(literal) == name {
 		plan = rt.message.plan
 	}
-	if issues := plan.Decode(body, v); issues != nil {
-		if !r.tolerate(c, rt, plan, body, v, issues) {
-			return invalid(issues)
-		}
+	issues, err := r.handleAs(ctx, c, rt, plan, f)
+	if issues != nil {
+		return invalid(issues)
 	}
-	return c.call(ctx, rt, v, f)
+	return err
 }
 
 // rawValue is the Go value of a raw frame, by pointer.
@@ -188,7 +197,8 @@ func (r *router) callWith(ctx context.Context, c *conn, v any) error {
 	}
 	p := reflect.New(t)
 	p.Elem().Set(value)
-	return c.call(ctx, found, p.Interface(), Frame{Binary: r.opts.Binary})
+	c.handling.Store(found)
+	return c.call(ctx, found, &Incoming{Value: p.Interface()}, Frame{Binary: r.opts.Binary})
 }
 
 // Limited answers a message that came too soon.
@@ -209,13 +219,15 @@ func (c *conn) Limited(data []byte, binary bool) {
 
 // settle does what the outcome of a handler, middleware, dispatcher or fallback asks for.
 func (c *conn) settle(f Frame, err error) {
+	if err == nil {
+		return
+	}
 	var (
 		protocol   *ProtocolError
 		failure    *Error
 		validation *ValidationError
 	)
 	switch {
-	case err == nil:
 	case c.closedBy(err):
 	case errors.As(err, &protocol):
 		c.logger().Debug("wsrouter: frame refused", "code", protocol.Code, "reason", protocol.Reason)
