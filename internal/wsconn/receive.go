@@ -44,7 +44,6 @@ func (s *Socket) read() {
 		s.uncork()
 		s.freeInput()
 		s.noteUnfinished()
-		s.shard.idle(s)
 		room := s.room()
 		if room == 0 {
 			return
@@ -196,11 +195,14 @@ func (s *Socket) open() (mine bool) {
 // begin marks that a handler runs in the goroutine that has the reading role. That may be stolen from now on: the caller touches
 // nothing of it until returned says that it is still there. in is what the handler reads from.
 func (s *Socket) begin(free uint32) (in *Buffer, ok bool) {
-	if !s.listed.Load() {
+	in = s.in
+	if !s.phase.CompareAndSwap(free, free+phaseNext|phaseHandling) {
+		return nil, false
+	}
+	if !s.listed.Load() { // asked behind the swap: onSweep looks in the other order
 		s.shard.busy(s)
 	}
-	in = s.in
-	return in, s.phase.CompareAndSwap(free, free+phaseNext|phaseHandling)
+	return in, true
 }
 
 // call hands m to the handler, unless it is too late for that. A nil m is the opening.

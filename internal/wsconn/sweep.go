@@ -6,24 +6,28 @@ import "time"
 // within twice this time.
 const sweepTime = 40 * time.Millisecond
 
-// busy lists s, which may run handlers.
+// busy lists s, of which a handler runs. It stays listed until none has run for a while.
 func (h *shard) busy(s *Socket) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s.listed.Load() {
-		return
+	if !s.listed.Load() {
+		h.list(s)
 	}
+	if !h.sweeping {
+		h.sweeping = true
+		h.sweep = alarm(h.sweep, sweepTime, h.onSweep)
+	}
+}
+
+// list needs mu.
+func (h *shard) list(s *Socket) {
 	s.listed.Store(true)
-	s.swept = phaseFree
+	s.swept = s.phase.Load()
 	s.prev, s.succ = nil, h.running
 	if s.succ != nil {
 		s.succ.prev = s
 	}
 	h.running = s
-	if !h.sweeping {
-		h.sweeping = true
-		h.sweep = alarm(h.sweep, sweepTime, h.onSweep)
-	}
 }
 
 // idle takes s off the list.
@@ -59,14 +63,17 @@ func (h *shard) onSweep() {
 	for s := h.running; s != nil; {
 		next := s.succ
 		v := s.phase.Load()
-		switch {
-		case v&phaseMask != phaseHandling:
-			s.swept = phaseFree
-		case v == s.swept:
+		switch running := v&phaseMask == phaseHandling; {
+		case v != s.swept:
+			s.swept = v
+		case running:
 			slow = append(slow, s)
 			h.unlist(s)
-		default:
-			s.swept = v
+		default: // nothing ran since the last time
+			h.unlist(s)
+			if s.phase.Load()&phaseMask == phaseHandling { // it has just begun, and saw itself listed
+				h.list(s)
+			}
 		}
 		s = next
 	}
@@ -94,7 +101,9 @@ func (h *shard) onCork() {
 	h.mu.Lock()
 	h.corking = false
 	for s := h.running; s != nil; s = s.succ {
-		held = append(held, s)
+		if s.phase.Load()&phaseMask == phaseHandling {
+			held = append(held, s)
+		}
 	}
 	h.mu.Unlock()
 	for _, s := range held {

@@ -309,5 +309,5 @@ func (s *Socket) checkLife(now time.Duration) time.Duration {
 func (s *Socket) isDeaf() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.starved || s.listed.Load() && s.phase.Load()&phaseMask != phaseStolen
+	return s.starved || s.phase.Load()&phaseMask == phaseHandling
 }
