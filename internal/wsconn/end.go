@@ -240,7 +240,7 @@ func (l *Loop) shed() {
 			}
 		}
 	}
-	if most == nil || l.buffered.Load() <= l.MaxBuffered {
+	if most == nil || l.Counters.buffered.Load() <= l.MaxBuffered {
 		return
 	}
 	most.fail(statusTryLater, fmt.Errorf("too slow: %d bytes wait for it, and %d for all peers", size, l.MaxBuffered))
