@@ -17,21 +17,17 @@ import (
 type message struct {
 	typ      reflect.Type
 	plan     *schema.Plan
-	frame    string // "" is JSON; "text" or "binary" is a frame without any
-	plain    bool   // has no discriminator because it is no object: only a dispatcher can call its handler
-	declared bool   // by some Sends
+	frame    string   // "" is JSON; "text" or "binary" is a frame without any
+	names    []string // values of the discriminator that mean it, as JSON
+	plain    bool     // has no discriminator because it is no object: only a dispatcher can call its handler
+	declared bool     // by some Sends
 
 	drop   bool     // when its peer reads too slowly
 	latest []string // path of the member whose value tells which queued message it replaces; nil: none
 }
 
-// literals lists the values of the discriminator that mean m.
-func (m *message) literals() []string {
-	if m.plan == nil || m.plain {
-		return nil
-	}
-	return m.plan.Names()
-}
+// literals lists the values of the discriminator that mean m, not to be changed.
+func (m *message) literals() []string { return m.names }
 
 // name is m's first name on the wire, or the name of its type.
 func (m *message) name() string {
@@ -147,6 +143,9 @@ func (m *messages) compile(t reflect.Type, name string, reject bool) (*message, 
 	var err error
 	if msg.plan, err = schema.Compile(t, &schema.Options{RejectUnknownMembers: reject, Envelope: &env}); err != nil {
 		return nil, err
+	}
+	if !msg.plain {
+		msg.names = msg.plan.Names()
 	}
 	member, isLatest := strings.CutPrefix(msg.plan.Delivery(), "latest=")
 	switch msg.drop = msg.plan.Delivery() == "drop"; {

@@ -14,6 +14,9 @@ import (
 
 // Open runs OnConnect: it implements wsconn.Handler, as what follows does.
 func (c *conn) Open() {
+	if c.untold {
+		c.close(1011, "internal error")
+	}
 	if c.router.onConnect == nil {
 		return
 	}
@@ -143,6 +146,7 @@ func (r *router) fallback(ctx context.Context, c *conn, f Frame, err error) erro
 func (r *router) decodeBody(ctx context.Context, c *conn, rt *route, name string, body []byte) error {
 	f := Frame{Data: body, Binary: r.opts.Binary}
 	v := rt.new()
+	c.handling.Store(rt)
 	if rt.message.frame != "" {
 		return c.call(ctx, rt, rawValue(rt.message.frame, body), f)
 	}

@@ -50,7 +50,13 @@ func (s *Socket) fail(code int, err error) {
 // not depend on how the peer's bytes were cut.
 func (s *Socket) peerClosed(code int, reason string) {
 	s.set(flagHeard)
-	s.finish(End{Code: code, Reason: reason, Remote: true})
+	e := End{Code: code, Reason: reason, Remote: true}
+	s.out.mu.Lock()
+	if s.out.said { // it is the answer to ours, and came before who wrote that could tell
+		e = *s.out.bye
+	}
+	s.out.mu.Unlock()
+	s.finish(e)
 	s.sayClose(End{Code: code}, true)
 	if s.has(flagSent) {
 		s.farewell()
