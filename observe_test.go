@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -270,14 +271,17 @@ func TestObserverPanics(t *testing.T) {
 		})
 	}
 	t.Run("Upgrade that is refused", func(t *testing.T) {
-		rec := &recorder{}
-		r := wsrouter.New[none](&wsrouter.Options{Logger: rec.logger(), Observer: &wsrouter.Observer{Upgrade: func(context.Context, wsrouter.UpgradeEvent) { panic("observer") }}})
-		if got := refuse(t, r, "/", http.Header{"Origin": {"https://other.test"}}); got != 403 {
-			t.Errorf("status %d", got)
-		}
-		if len(rec.logs) != 2 || !strings.Contains(rec.logs[1], `in="Observer"`) { // the first is of the refusal
-			t.Errorf("logged %q", rec.logs)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			rec := &recorder{}
+			r := wsrouter.New[none](&wsrouter.Options{Logger: rec.logger(), Observer: &wsrouter.Observer{Upgrade: func(context.Context, wsrouter.UpgradeEvent) { panic("observer") }}})
+			if got := refuse(t, r, "/", http.Header{"Origin": {"https://other.test"}}); got != 403 {
+				t.Errorf("status %d", got)
+			}
+			synctest.Wait()
+			if len(rec.logs) != 2 || !strings.Contains(rec.logs[1], `in="Observer"`) { // the first is of the refusal
+				t.Errorf("logged %q", rec.logs)
+			}
+		})
 	})
 	t.Run("Drop", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -303,7 +307,7 @@ func TestObserverPanics(t *testing.T) {
 	})
 }
 
-// echoOnce sends m, and n times waits for an answer.
+// echoOnce returns a function that sends a message and waits for the answer.
 func echoOnce(tb testing.TB, o *wsrouter.Observer) (echo func()) {
 	r := wsrouter.New[none](&wsrouter.Options{Logger: quiet, Observer: o, PingInterval: -1})
 	wsrouter.Receive(r, func(ctx context.Context, c *conn, q question) error { return c.SendText(ctx, "a") }, wsrouter.Sends(""))
@@ -342,11 +346,23 @@ func observers() map[string]*wsrouter.Observer {
 func TestObserverAllocatesNothing(t *testing.T) {
 	allocs := map[string]float64{}
 	for name, o := range observers() {
-		allocs[name] = testing.AllocsPerRun(2000, echoOnce(t, o))
+		allocs[name] = allocations(2000, echoOnce(t, o))
 	}
-	if allocs["empty"] > allocs["nil"] || allocs["all"] > allocs["nil"] {
+	if max(allocs["empty"], allocs["all"]) > allocs["nil"]+0.5 { // -race takes from pools at random
 		t.Errorf("allocations of an echo: %v", allocs)
 	}
+}
+
+// allocations is how many fn makes on average, not rounded as testing's.
+func allocations(runs int, fn func()) float64 {
+	fn()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		fn()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / float64(runs)
 }
 
 func BenchmarkObserver(b *testing.B) {

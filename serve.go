@@ -110,18 +110,12 @@ func (c *conn) call(ctx context.Context, rt *route, v any, f Frame) error {
 	return rt.call(ctx, c, in)
 }
 
-// wireName is the name that the message in data came under.
+// wireName is the name that the message in data came under, one of those that are declared. "" if it has none.
 func (rt *route) wireName(data []byte, discriminator string) string {
-	names := rt.message.literals()
-	switch {
-	case len(names) == 1:
-		return rt.name()
-	case len(names) > 1:
-		if v, ok := schema.Member(data, discriminator); ok {
-			return text(v)
-		}
+	if rt.message.literals() == nil {
+		return rt.as
 	}
-	return rt.as
+	return rt.declaredName(data, discriminator)
 }
 
 // tolerate reports whether a message with issues is handled all the same, under ReportOnly.

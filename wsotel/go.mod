@@ -3,6 +3,7 @@ module github.com/wsrouter-go/wsrouter/wsotel
 go 1.26.0
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/wsrouter-go/wsrouter v0.0.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/metric v1.47.0
@@ -22,4 +23,4 @@ require (
 	golang.org/x/sys v0.48.0 // indirect
 )
 
-replace github.com/wsrouter-go/wsrouter => ../
+replace github.com/wsrouter-go/wsrouter => ..
