@@ -62,6 +62,7 @@ func (r *router) accept(w http.ResponseWriter, req *http.Request) {
 		return
 	case err != nil: // the peer has gone, or does not read
 		r.logger().Info("wsrouter: upgrade failed", "remote", cut(req.RemoteAddr, 64), "err", err)
+		r.observeRefusal(req.Context(), 0, "lost")
 		return
 	}
 	begun = true
@@ -393,6 +394,8 @@ func (r *router) refuse(w http.ResponseWriter, req *http.Request, no *refusal) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(no.status)
 	_, _ = w.Write(append(body, '\n')) // a client that is gone does not read it
+	r.refused.Add(1)
+	r.observeRefusal(req.Context(), no.status, no.Code)
 }
 
 // withoutInput drops values, which may be credentials, from what is logged.

@@ -14,6 +14,9 @@ import (
 
 // Open runs OnConnect: it implements wsconn.Handler, as what follows does.
 func (c *conn) Open() {
+	if c.untold {
+		c.close(1011, "internal error")
+	}
 	if c.router.onConnect == nil {
 		return
 	}
@@ -36,11 +39,19 @@ func (c *conn) Open() {
 
 // Message handles one message.
 func (c *conn) Message(data []byte, binary bool) {
+	f := Frame{Data: data, Binary: binary}
+	begun := c.messageBegins()
+	outcome := c.handle(f)
+	c.observeMessage(f, begun, outcome)
+	c.handling.Store(nil)
+}
+
+// handle does all for one message.
+func (c *conn) handle(f Frame) (outcome Outcome) {
+	outcome = OutcomePanic // unless it returns
 	defer c.recoverPanic()
 	c.phase = "routing"
-	f := Frame{Data: data, Binary: binary}
-	c.settle(f, c.take(f))
-	c.handling.Store(nil)
+	return c.settle(f, c.take(f))
 }
 
 // take leads a frame to whoever is to handle it.
@@ -109,18 +120,12 @@ func (c *conn) call(ctx context.Context, rt *route, in *Incoming, f Frame) error
 	return rt.call(ctx, c, in)
 }
 
-// wireName is the name that the message in data came under.
+// wireName is the name that the message in data came under, one of those that are declared. "" if it has none.
 func (rt *route) wireName(data []byte, discriminator string) string {
-	names := rt.message.wire
-	switch {
-	case len(names) == 1:
-		return rt.name()
-	case len(names) > 1:
-		if v, ok := schema.Member(data, discriminator); ok {
-			return text(v)
-		}
+	if rt.message.wire == nil {
+		return rt.as
 	}
-	return rt.as
+	return rt.declaredName(data, discriminator)
 }
 
 // tolerate reports whether a message with issues is handled all the same, under ReportOnly.
@@ -203,6 +208,13 @@ func (r *router) callWith(ctx context.Context, c *conn, v any) error {
 
 // Limited answers a message that came too soon.
 func (c *conn) Limited(data []byte, binary bool) {
+	f := Frame{Data: data, Binary: binary}
+	begun := c.messageBegins()
+	c.limit(f)
+	c.observeMessage(f, begun, OutcomeLimited)
+}
+
+func (c *conn) limit(f Frame) {
 	defer c.recoverPanic()
 	c.phase = "limiting"
 	o := &c.router.opts
@@ -211,16 +223,16 @@ func (c *conn) Limited(data []byte, binary bool) {
 		return
 	}
 	var id []byte
-	if binary == o.Binary {
-		id = c.router.correlationID(data)
+	if f.Binary == o.Binary {
+		id = c.router.correlationID(f.Data)
 	}
 	c.answer(&Error{Code: codeRateLimited, Detail: "too many messages, this one was not handled: send more slowly"}, id)
 }
 
 // settle does what the outcome of a handler, middleware, dispatcher or fallback asks for.
-func (c *conn) settle(f Frame, err error) {
+func (c *conn) settle(f Frame, err error) Outcome {
 	if err == nil {
-		return
+		return OutcomeOK
 	}
 	var (
 		protocol   *ProtocolError
@@ -229,23 +241,28 @@ func (c *conn) settle(f Frame, err error) {
 	)
 	switch {
 	case c.closedBy(err):
+		return OutcomeClose
 	case errors.As(err, &protocol):
 		c.logger().Debug("wsrouter: frame refused", "code", protocol.Code, "reason", protocol.Reason)
 		c.closeAs(protocol.Code, protocol.Reason)
+		return OutcomeClose
 	case errors.As(err, &failure) && failure != nil:
 		if failure.cause != nil {
 			c.logger().Warn("wsrouter: error answered", "code", failure.Code, "err", err)
 		}
 		c.answer(failure, c.router.correlationID(f.Data))
+		return OutcomeError
 	case errors.As(err, &validation):
 		c.logger().Debug("wsrouter: message refused", "code", validation.Code, "issues", validation)
 		c.answer(validation.reply(), c.router.correlationID(f.Data))
+		return OutcomeInvalid
 	case over(c.ctx, err), errors.Is(err, ErrDropped): // of drops the outbox has told, once for each episode
 		c.logger().Debug("wsrouter: handler saw the end, or a full outbox", "err", err)
-	default:
-		c.logger().Error("wsrouter: handler failed", "in", c.phase, "err", err)
-		c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))
+		return OutcomeOver
 	}
+	c.logger().Error("wsrouter: handler failed", "in", c.phase, "err", err)
+	c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))
+	return OutcomeFailed
 }
 
 // closedBy closes the connection if err was made by Close.
@@ -272,12 +289,14 @@ func (c *conn) answer(e *Error, id []byte) {
 
 // recoverPanic closes the connection if the function that it is deferred in panics.
 func (c *conn) recoverPanic() {
-	p := recover()
-	if p == nil {
-		return
+	if p := recover(); p != nil {
+		c.panicked(c.phase, p)
 	}
-	c.logger().Error("wsrouter: panic", "in", c.phase, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	c.handling.Store(nil)
+}
+
+// panicked closes the connection because something of the application panicked with p.
+func (c *conn) panicked(in string, p any) {
+	c.logger().Error("wsrouter: panic", "in", in, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	c.close(1011, "internal error")
 }
 
@@ -296,6 +315,11 @@ func (c *conn) Ended(end wsconn.End) {
 
 // Finish runs OnDisconnect.
 func (c *conn) Finish(end wsconn.End) {
+	c.finish(end)
+	c.observeClose(end)
+}
+
+func (c *conn) finish(end wsconn.End) {
 	defer c.recoverPanic()
 	c.phase = "OnDisconnect"
 	c.handling.Store(nil)
@@ -311,7 +335,13 @@ func (c *conn) Finish(end wsconn.End) {
 // Released forgets the connection: nothing of it runs any more.
 func (c *conn) Released() { c.router.live.remove(c) }
 
-// Dropped logs that an episode of drops has begun.
-func (c *conn) Dropped(before uint64) {
-	c.logger().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", c.router.opts.Outbox, "dropped_before", before)
+// Dropped logs that an episode of drops has begun, and tells the observer of each.
+func (c *conn) Dropped(d wsconn.Drops) {
+	defer c.closeOnPanic("the log of drops")
+	if d.Names != nil {
+		c.observeDrops(d.Names)
+	}
+	if d.Begin {
+		c.logger().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", c.router.opts.Outbox, "dropped_before", d.Before)
+	}
 }

@@ -44,8 +44,6 @@ var notYet = map[string]string{
 	"TestPanicIsolation/goroutines/Options.Context":          "it runs under net/http's recover alone: the client gets no answer",
 	"TestPanicIsolation/goroutines/decoder_of_the_session":   "it runs under net/http's recover alone: the client gets no answer",
 	"TestPanicIsolation/goroutines/log,_whatever_it_is_told": "a log that panics while it is told of a panic ends the process",
-	"TestPanicIsolation/goroutines/ConnKey":                  "Options has no ConnKey",
-	"TestPanicIsolation/goroutines/Observer":                 "Options has no Observer",
 }
 
 const noIdle = "Options has no Idle"

@@ -57,6 +57,26 @@ var Positions = []Position{
 			return context.Background()
 		}
 	}},
+	{Name: "ConnKey", Status: http.StatusInternalServerError, Lines: 1, options: func(o *wsrouter.Options, _ *capture) {
+		o.MaxConnsPerKey, o.ConnKey = 100, func(r *http.Request) string {
+			if r.URL.Query().Get("id") == Victim {
+				panic("ConnKey")
+			}
+			return ""
+		}
+	}},
+	{Name: "Observer of an upgrade", Code: 1011, Lines: 1, options: observed(func(o *wsrouter.Observer) {
+		o.Upgrade = func(ctx context.Context, _ wsrouter.UpgradeEvent) { blowIn(ctx) }
+	})},
+	{Name: "Observer of a message", Say: `{"type":"poke"}`, Code: 1011, Lines: 1, declare: receives[poke], options: observed(func(o *wsrouter.Observer) {
+		o.Message = func(ctx context.Context, _ wsrouter.MessageEvent) { blowIn(ctx) }
+	})},
+	{Name: "Observer of a send", Say: `{"type":"poke"}`, Code: 1011, Lines: 1, declare: sends(Note{}), options: observed(func(o *wsrouter.Observer) {
+		o.Send = func(ctx context.Context, _ wsrouter.SendEvent) { blowIn(ctx) }
+	})},
+	{Name: "Observer of an end", Say: "close", Code: 1000, Lines: 1, options: observed(func(o *wsrouter.Observer) {
+		o.Close = func(ctx context.Context, _ wsrouter.CloseEvent) { blowIn(ctx) }
+	})},
 	{Name: "Validate", Say: `{"type":"validated","n":13}`, Code: 1011, Lines: 1, declare: receives[validated]},
 	{Name: "UnmarshalJSON", Say: `{"type":"json","v":"bang"}`, Code: 1011, Lines: 1, declare: receives[withJSON]},
 	{Name: "UnmarshalJSONFrom", Say: `{"type":"jsonfrom","v":"bang"}`, Code: 1011, Lines: 1, declare: receives[withJSONFrom]},
@@ -144,6 +164,25 @@ func blow(c *conn) error {
 		panic("as you like")
 	}
 	return nil
+}
+
+type isVictim struct{}
+
+// observed sets an observer, whose functions know the victim by its context.
+func observed(set func(*wsrouter.Observer)) func(*wsrouter.Options, *capture) {
+	return func(o *wsrouter.Options, _ *capture) {
+		o.Observer = new(wsrouter.Observer)
+		set(o.Observer)
+		o.Context = func(r *http.Request) context.Context {
+			return context.WithValue(context.Background(), isVictim{}, r.URL.Query().Get("id") == Victim)
+		}
+	}
+}
+
+func blowIn(ctx context.Context) {
+	if is, _ := ctx.Value(isVictim{}).(bool); is {
+		panic("as you like")
+	}
 }
 
 func endsBadly(s *server) {

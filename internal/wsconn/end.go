@@ -47,7 +47,13 @@ func (s *Socket) fail(code int, err error) {
 // not depend on how the peer's bytes were cut.
 func (s *Socket) peerClosed(code int, reason string) {
 	s.set(flagHeard)
-	s.finish(End{Code: code, Reason: reason, Remote: true})
+	e := End{Code: code, Reason: reason, Remote: true}
+	s.out.mu.Lock()
+	if s.out.said { // it is the answer to ours, and came before who wrote that could tell
+		e = *s.out.bye
+	}
+	s.out.mu.Unlock()
+	s.finish(e)
 	s.sayClose(End{Code: code}, true)
 	if s.has(flagSent) {
 		s.farewell()
@@ -237,7 +243,7 @@ func (l *Loop) shed() {
 			}
 		}
 	}
-	if most == nil || l.buffered.Load() <= l.MaxBuffered {
+	if most == nil || l.Counters.buffered.Load() <= l.MaxBuffered {
 		return
 	}
 	most.fail(statusTryLater, fmt.Errorf("too slow: %d bytes wait for it, and %d for all peers", size, l.MaxBuffered))

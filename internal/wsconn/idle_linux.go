@@ -53,6 +53,9 @@ func (p *poller) adopt(s *Socket) bool {
 	return true
 }
 
+// now returns how many workers there are, and how many sockets wait for one.
+func (p *poller) now() (count, ready int) { return p.workers.now() }
+
 // duplicate returns a descriptor of the same connection that Go knows nothing of, or -1.
 func duplicate(fd uintptr) int {
 	n, _, err := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)

@@ -17,7 +17,6 @@ type Loop struct {
 	shards []shard
 	turn   atomic.Uint32 // of the shards
 
-	buffered atomic.Int64  // bytes that wait for all peers
 	handlers chan struct{} // a token for each handler that runs; nil: no limit
 	flusher  flusher
 	poller   poller
@@ -29,10 +28,13 @@ func NewLoop(c Config) *Loop {
 	if c.MaxHandlers > 0 {
 		l.handlers = make(chan struct{}, c.MaxHandlers)
 	}
+	if l.Counters == nil {
+		l.Counters = new(Counters)
+	}
 	n := min(runtime.GOMAXPROCS(0), maxShards)
 	l.shards = make([]shard, 1<<bits.Len(uint(n-1))) // a power of two
 	for i := range l.shards {
-		l.shards[i].loop = l
+		l.shards[i].loop, l.shards[i].count = l, l.Counters.cell(i)
 	}
 	return l
 }
@@ -76,7 +78,8 @@ func (l *Loop) Stop() { l.poller.stop() }
 
 // A shard is a share of the sockets, with one lock for their deadlines.
 type shard struct {
-	loop *Loop
+	loop  *Loop
+	count *cell
 
 	mu       sync.Mutex
 	wheel    wheel

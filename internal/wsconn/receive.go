@@ -53,6 +53,7 @@ func (s *Socket) read() {
 			return
 		}
 		if n > 0 {
+			s.shard.count.bytesIn.Add(uint64(n))
 			s.life.Store(int64(s.loop.now()))
 			if s.has(flagClosing) {
 				s.discarded += int32(n)
@@ -207,21 +208,28 @@ func (s *Socket) begin(free uint32) (in *Buffer, ok bool) {
 
 // call hands m to the handler, unless it is too late for that. A nil m is the opening.
 func (s *Socket) call(m *received) {
-	returned := false
+	s.loop.acquire()
+	defer s.loop.giveBack()
+	if m != nil && s.has(flagOver|flagClosing|flagDraining) {
+		return
+	}
+	count, returned := s.shard.count, false
 	defer func() {
-		s.loop.giveBack()
+		count.done.Add(1)
 		if !returned {
 			s.interrupted(recover())
 		}
 	}()
-	s.loop.acquire()
 	switch {
 	case m == nil:
+		count.opened.Add(1)
 		s.h.Open()
-	case s.has(flagOver | flagClosing | flagDraining):
 	case m.limited:
+		count.received.Add(1)
+		count.limited.Add(1)
 		s.h.Limited(m.data, m.binary)
 	default:
+		count.received.Add(1)
 		s.h.Message(m.data, m.binary)
 	}
 	returned = true

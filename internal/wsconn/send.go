@@ -63,6 +63,8 @@ type Delivery struct {
 	Latest string
 	// Drop is for a message that is dropped when the outbox is full, whatever the overflow policy.
 	Drop bool
+	// Name is what Handler.Dropped is told under Config.EachDrop.
+	Name string
 }
 
 // A Frame is a message that many sockets send. It is compressed at most once, when the first socket asks for that.
@@ -122,8 +124,15 @@ type outbox struct {
 	lost    *End     // the network has failed, or was given up; nil: it works
 	bye     *End     // our close frame, sent behind the queue; nil: none
 	said    bool     // it is on its way
-	dropped uint32
-	episode uint32 // dropped since the outbox was last empty
+	drops   *drops   // nil: nothing was ever dropped
+}
+
+// drops are what an outbox has dropped.
+type drops struct {
+	all, before uint64   // before: when the episode began
+	episode     bool     // until the outbox is empty
+	begun       bool     // the episode is to be told
+	names       []string // to be told
 }
 
 // waiting is what an outbox holds that is not empty.
@@ -149,6 +158,7 @@ type waiting struct {
 type outgoing struct {
 	frame  []byte
 	latest string
+	name   string
 }
 
 func (o outgoing) cost() int { return max(len(o.frame), minCost) }
@@ -160,7 +170,7 @@ type acts uint8
 
 const (
 	actPump acts = 1 << iota // something must wait for the network
-	actDrop                  // an episode of drops has begun
+	actDrop                  // drops are to be told
 	actFull                  // the outbox is full, and the policy is to close
 	actDue                   // our close frame is on its way
 	actSent                  // it has left
@@ -194,7 +204,7 @@ func (s *Socket) send(ctx context.Context, frame []byte, d Delivery) error {
 			s.unlock()
 			return ErrClosed
 		case o.blocked || o.w == nil && large && !s.conn.direct():
-			full, err := s.enqueue(outgoing{frame, d.Latest}, d.Drop, true)
+			full, err := s.enqueue(outgoing{frame, d.Latest, d.Name}, d.Drop, true)
 			if full {
 				if err := s.wait(ctx); err != nil {
 					return err
@@ -206,6 +216,7 @@ func (s *Socket) send(ctx context.Context, frame []byte, d Delivery) error {
 			s.unlock()
 			return err
 		case o.w == nil && (!o.corked || large) && s.conn.direct():
+			s.shard.count.sent.Add(1)
 			s.writeNow(frame)
 			s.unlock()
 			return nil
@@ -232,9 +243,10 @@ func (s *Socket) Queue(f *Frame, d Delivery) (flush, full bool, err error) {
 	}
 	if o.w == nil && o.one == nil && !o.corked && !o.blocked && d.Latest == "" {
 		o.one, o.dirty = f, true
+		s.shard.count.sent.Add(1)
 		return true, false, nil
 	}
-	full, err = s.enqueue(outgoing{f.of(s.deflate), d.Latest}, d.Drop, false)
+	full, err = s.enqueue(outgoing{f.of(s.deflate), d.Latest, d.Name}, d.Drop, false)
 	if !o.dirty && (o.acts != 0 || o.w != nil && !o.blocked && !o.corked) {
 		o.dirty = true
 		return true, full, err
@@ -330,6 +342,7 @@ func (s *Socket) writeNow(frame []byte) {
 		s.lose(err)
 		return
 	}
+	s.shard.count.bytesOut.Add(uint64(n))
 	if n < len(frame) {
 		w := s.hold()
 		w.wire = getBuffer(len(frame) - n)
@@ -353,6 +366,7 @@ func (s *Socket) join(frame []byte) bool {
 		return false
 	}
 	w.add(frame)
+	s.shard.count.sent.Add(1)
 	return true
 }
 
@@ -440,6 +454,7 @@ func (s *Socket) chunk() []byte {
 // wrote notes that n bytes of the chunk have left.
 func (s *Socket) wrote(n int) {
 	w := s.out.w
+	s.shard.count.bytesOut.Add(uint64(n))
 	w.off += n
 	w.stalled = s.loop.now()
 	if w.big != nil && w.off < len(w.big) || w.wire != nil && w.off < len(w.wire.B) {
@@ -463,7 +478,10 @@ func (s *Socket) emptied() {
 	}
 	*w = waiting{queue: queue, payload: payload}
 	waitings.Put(w)
-	s.out.w, s.out.episode = nil, 0
+	s.out.w = nil
+	if s.out.drops != nil {
+		s.out.drops.episode = false
+	}
 }
 
 // keptQueue is how many messages an empty outbox keeps room for.
@@ -574,7 +592,7 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 	for !s.fits(m.cost()) {
 		switch policy := s.loop.Overflow; {
 		case drop || policy == OverflowDropNewest:
-			o.drop()
+			s.dropped(m)
 			return false, ErrDropped
 		case policy == OverflowClose:
 			o.shut = true
@@ -584,11 +602,10 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 		case policy == OverflowWait:
 			return true, nil
 		case w.head == len(w.queue): // all that is left is on its way
-			o.drop()
+			s.dropped(m)
 			return false, ErrDropped
 		default:
-			s.pop()
-			o.drop()
+			s.dropped(s.pop())
 		}
 	}
 	if keeps {
@@ -604,6 +621,7 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 		w.latest[m.latest] = w.number + uint64(len(w.queue))
 	}
 	s.push(m)
+	s.shard.count.sent.Add(1)
 	return false, nil
 }
 
@@ -630,6 +648,8 @@ func (s *Socket) replace(m outgoing, keeps bool) bool {
 	}
 	s.count(more)
 	old.frame = m.frame
+	s.shard.count.sent.Add(1)
+	s.shard.count.replaced.Add(1)
 	return true
 }
 
@@ -646,13 +666,13 @@ func (s *Socket) fits(n int) bool {
 // count adds n bytes to what the queue counts for.
 func (s *Socket) count(n int) {
 	s.out.w.bytes += n
-	if all := s.loop.buffered.Add(int64(n)); n > 0 && s.loop.MaxBuffered > 0 && all > s.loop.MaxBuffered {
+	if all := s.loop.Counters.buffered.Add(int64(n)); n > 0 && s.loop.MaxBuffered > 0 && all > s.loop.MaxBuffered {
 		s.out.acts |= actShed
 	}
 }
 
 // pop removes the head of the queue, which is not empty.
-func (s *Socket) pop() {
+func (s *Socket) pop() outgoing {
 	w := s.out.w
 	m := w.queue[w.head]
 	if m.latest != "" && w.latest[m.latest] == w.number+uint64(w.head) {
@@ -665,6 +685,7 @@ func (s *Socket) pop() {
 		w.number += uint64(w.head)
 		w.queue, w.head = w.queue[:0], 0
 	}
+	return m
 }
 
 // compact makes use of the room before head, so that a queue that never empties does not grow.
@@ -675,13 +696,30 @@ func (w *waiting) compact() {
 	w.queue, w.head = w.queue[:n], 0
 }
 
-// drop counts a message that is dropped.
-func (o *outbox) drop() {
-	if o.episode == 0 {
+// dropped counts m, which is dropped.
+func (s *Socket) dropped(m outgoing) {
+	o := &s.out
+	if o.drops == nil {
+		o.drops = new(drops)
+	}
+	d := o.drops
+	if !d.episode {
+		d.episode, d.begun, d.before = true, true, d.all
 		o.acts |= actDrop
 	}
-	o.dropped++
-	o.episode++
+	if s.loop.EachDrop {
+		d.names = append(d.names, m.name)
+		o.acts |= actDrop
+	}
+	d.all++
+	s.shard.count.dropped.Add(1)
+}
+
+// take returns what is to be told.
+func (d *drops) take() Drops {
+	told := Drops{Begin: d.begun, Before: d.before, Names: d.names}
+	d.begun, d.names = false, nil
+	return told
 }
 
 // wait blocks until there may be room, or there is no use in waiting. The caller holds out.mu and does not any more afterwards.
@@ -718,15 +756,18 @@ func (s *Socket) unlock() {
 		return
 	}
 	o.acts = 0
-	failed, before := o.lost, o.dropped-o.episode
-	bye := o.bye
+	failed, bye := o.lost, o.bye
+	var drops Drops
+	if todo&actDrop != 0 {
+		drops = o.drops.take()
+	}
 	o.mu.Unlock()
 	if todo&actPump != 0 {
 		s.conn.awaitWritable(s)
 		s.schedule(s.loop.now() + s.loop.WriteTimeout)
 	}
 	if todo&actDrop != 0 {
-		s.h.Dropped(uint64(before))
+		s.h.Dropped(drops)
 	}
 	if todo&actFull != 0 {
 		s.fail(statusTryLater, fmt.Errorf("too slow: the outbox of %d bytes is full", s.loop.Outbox))

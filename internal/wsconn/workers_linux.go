@@ -71,6 +71,13 @@ func (w *workers) queue(c *idle) {
 	}
 }
 
+// now returns how many workers there are, and how many sockets wait for one.
+func (w *workers) now() (count, ready int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.count, w.length
+}
+
 // none reports whether nobody waits.
 func (w *workers) none() bool {
 	w.mu.Lock()

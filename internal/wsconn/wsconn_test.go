@@ -54,7 +54,7 @@ func (s *server) Open()                {}
 func (s *server) Limited([]byte, bool) {}
 func (s *server) Finish(wsconn.End)    {}
 func (s *server) Released()            { close(s.served) }
-func (s *server) Dropped(uint64)       {}
+func (s *server) Dropped(wsconn.Drops) {}
 
 // Write sends one message.
 func (s *server) Write(data []byte, binary bool) error {
