@@ -83,6 +83,7 @@ type shard struct {
 	alarm    *time.Timer   // for the wheel
 	alarmAt  time.Duration // 0: it is not set
 	ringing  bool
+	due      []*Socket // of who rings, kept for the next time
 	running  *Socket // list of those that may run a handler, by Socket.succ
 	sweep    *time.Timer
 	sweeping bool

@@ -6,7 +6,7 @@ import "time"
 // within twice this time.
 const sweepTime = 40 * time.Millisecond
 
-// busy lists s, which may run handlers.
+// busy lists s, which may run handlers. Only who has the reading role lists it and takes it off, so that no handler runs unwatched.
 func (h *shard) busy(s *Socket) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -33,13 +33,6 @@ func (h *shard) idle(s *Socket) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.unlist(s)
-}
-
-func (h *shard) unlist(s *Socket) {
-	if !s.listed.Load() {
-		return
-	}
 	s.listed.Store(false)
 	if s.prev != nil {
 		s.prev.succ = s.succ
@@ -54,29 +47,32 @@ func (h *shard) unlist(s *Socket) {
 
 // onSweep frees the peers of handlers that have run since the last time.
 func (h *shard) onSweep() {
-	var slow []*Socket
+	var slow []stealing
 	h.mu.Lock()
-	for s := h.running; s != nil; {
-		next := s.succ
+	for s := h.running; s != nil; s = s.succ {
 		v := s.phase.Load()
 		switch {
 		case v&phaseMask != phaseHandling:
 			s.swept = phaseFree
 		case v == s.swept:
-			slow = append(slow, s)
-			h.unlist(s)
+			slow = append(slow, stealing{s, v})
 		default:
 			s.swept = v
 		}
-		s = next
 	}
 	if h.sweeping = h.running != nil; h.sweeping {
 		h.sweep.Reset(sweepTime)
 	}
 	h.mu.Unlock()
-	for _, s := range slow {
-		s.steal(s.swept)
+	for _, st := range slow {
+		st.s.steal(st.v)
 	}
+}
+
+// stealing is a handler that is to lose the reading role.
+type stealing struct {
+	s *Socket
+	v uint32 // its Socket.phase
 }
 
 // watchCork sees to it that replies that are held back leave in time though the next handler blocks.

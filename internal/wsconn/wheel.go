@@ -1,11 +1,10 @@
 package wsconn
 
 import (
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"time"
-
-	"fmt"
 )
 
 const (
@@ -59,20 +58,30 @@ func (w *wheel) remove(s *Socket) {
 	w.count--
 }
 
-// expired removes those that are due at now and returns them in a list by entry.next.
-func (w *wheel) expired(now time.Duration) (list *Socket) {
-	last := int64(now / wheelTick)
+// expired removes those that are due at now and appends them to list.
+func (w *wheel) expired(now time.Duration, list []*Socket) []*Socket {
+	last := max(w.at, int64(now/wheelTick))
+	var later *Socket // by entry.next
 	for tick := w.at; tick <= min(last, w.at+wheelSlots-1); tick++ {
 		for s := w.slots[tick%wheelSlots]; s != nil; {
 			next := s.timers.next
-			if s.timers.due <= now {
+			switch {
+			case s.timers.due <= now:
 				w.remove(s)
-				s.timers.next, list = list, s
+				list = append(list, s)
+			case tick < int64(s.timers.due/wheelTick): // this was as far as the wheel reached
+				w.remove(s)
+				s.timers.next, later = later, s
 			}
 			s = next
 		}
 	}
-	w.at = max(w.at, last)
+	w.at = last
+	for later != nil {
+		s := later
+		later = s.timers.next
+		w.add(s, s.timers.due)
+	}
 	return list
 }
 
@@ -108,7 +117,9 @@ func (s *Socket) schedule(due time.Duration) {
 	}
 	h.wheel.remove(s)
 	h.wheel.add(s, due)
-	h.setAlarm()
+	if h.alarmAt == 0 || due < h.alarmAt {
+		h.setAlarm()
+	}
 }
 
 // forget ends the time of s.
@@ -166,19 +177,25 @@ func (h *shard) ring() {
 	}
 	h.ringing = true
 	now := h.loop.now()
-	list := h.wheel.expired(now)
+	list := h.wheel.expired(now, h.due[:0])
 	h.mu.Unlock()
-	for list != nil {
-		s := list
-		list, s.timers.next = s.timers.next, nil
+	for _, s := range list {
 		s.tick(now)
 	}
+	clear(list)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.due = list[:0]
+	if cap(list) > maxDue {
+		h.due = nil
+	}
 	h.ringing = false
 	h.alarmAt = 0
 	h.setAlarm()
 }
+
+// maxDue is how many sockets a shard keeps room for that are due together.
+const maxDue = 1 << 10
 
 // never is a time that does not come.
 const never = time.Duration(1<<63 - 1)
