@@ -123,19 +123,14 @@ func (s *Socket) settle() {
 
 // last runs Handler.Finish.
 func (s *Socket) last() {
-	returned := false
-	defer func() {
-		if p := recover(); !returned && p != nil && s.loop.Fault != nil {
-			s.loop.Fault(p, nil)
-		}
-		s.leftOne()
-	}()
+	defer s.leftOne()
+	defer s.loop.guard()
 	s.h.Finish()
-	returned = true
 }
 
 // leftOne tells the handler when all is over.
 func (s *Socket) leftOne() {
+	defer s.loop.guard()
 	if s.left.Add(-1) == 0 {
 		s.h.Released()
 	}
@@ -263,13 +258,16 @@ type transport interface {
 	// fill reads at most n bytes into s.in, which it provides. errParked: none are there, the reading role is given up, and
 	// somebody will run the socket when there are.
 	fill(s *Socket, n int) (int, error)
+	// unread reports whether something is there that fill has not taken, or the end, as far as that can be known.
+	unread(s *Socket) bool
 	// yield gives up the reading role for now, if others are waiting for their turn.
 	yield() bool
 
-	// direct reports whether write takes what the network takes at once. If not, there is only writeAll.
+	// direct reports whether write takes what the network takes at once. If not, there is only writeSome.
 	direct() bool
 	write(p []byte) (int, error)
-	writeAll(p []byte) (int, error)
+	// writeSome waits until the network takes something.
+	writeSome(p []byte) (int, error)
 	// awaitWritable sees to it that the rest is written when the network takes more.
 	awaitWritable(s *Socket)
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -15,6 +16,8 @@ const (
 
 	maxWire   = 32 << 10 // copied together to be one write
 	minCost   = 16       // of a queued message: empty ones are not free
+	maxShared = 512      // a shorter frame of a broadcast that has to wait is copied, which takes less than to note where it is
+	maxCopies = 16 << 10 // copied frames that lie together
 	maxReason = maxControl - 2
 )
 
@@ -141,16 +144,40 @@ type waiting struct {
 	payload    []byte
 
 	room    chan struct{} // closed when bytes get fewer; nil: nobody waits for that
-	stalled time.Duration // when the network last took something, in Loop.now
+	stalled time.Duration // when the network last took something or began not to, in Loop.now
+	moved   time.Duration // when it last took something. 0: it has not
 }
 
-// outgoing is one queued message with its header.
+// outgoing is a queued frame. Frames that the outbox has copied lie together, as many as its capacity holds, and count one by one: an
+// allocation for each would cost small messages several times what they count for.
 type outgoing struct {
 	frame  []byte
 	latest string
 }
 
-func (o outgoing) cost() int { return max(len(o.frame), minCost) }
+// cost is what a frame of n bytes counts for.
+func cost(n int) int { return max(n, minCost) }
+
+// copyInto copies frame behind that of o, if there is room.
+func (o *outgoing) copyInto(frame []byte) bool {
+	if o.latest != "" || cap(o.frame)-len(o.frame) < len(frame) {
+		return false
+	}
+	o.frame = append(o.frame, frame...)
+	return true
+}
+
+// frameLen is the length of the frame that p begins with, which is one of ours.
+func frameLen(p []byte) int {
+	switch n := p[1] & 0x7f; n {
+	case 126:
+		return 4 + int(binary.BigEndian.Uint16(p[2:]))
+	case 127:
+		return 10 + int(binary.BigEndian.Uint64(p[2:]))
+	default:
+		return 2 + int(n)
+	}
+}
 
 var waitings = sync.Pool{New: func() any { return new(waiting) }}
 
@@ -367,16 +394,16 @@ func (s *Socket) refill() {
 		w.control(opPing, nil)
 	}
 	for w.head < len(w.queue) {
-		o := w.queue[w.head]
-		if w.wire != nil && len(w.wire.B)+len(o.frame) > maxWire {
+		frame := w.front()
+		if w.wire != nil && len(w.wire.B)+len(frame) > maxWire {
 			return
 		}
 		s.pop()
-		if len(o.frame) > maxWire {
-			w.big = o.frame
+		if len(frame) > maxWire {
+			w.big = frame
 			return
 		}
-		w.add(o.frame)
+		w.add(frame)
 	}
 	if bye := s.out.bye; bye != nil && !s.out.said {
 		s.out.said = true
@@ -428,7 +455,10 @@ func (s *Socket) chunk() []byte {
 func (s *Socket) wrote(n int) {
 	w := s.out.w
 	w.off += n
-	w.stalled = s.loop.now()
+	if n > 0 {
+		w.stalled = s.loop.now()
+		w.moved = w.stalled
+	}
 	if w.big != nil && w.off < len(w.big) || w.wire != nil && w.off < len(w.wire.B) {
 		return
 	}
@@ -497,6 +527,7 @@ func (s *Socket) writable() {
 
 // pump writes what waits, at the pace of the network. It runs while the outbox is blocked, without out.mu, and alone touches the wire.
 func (s *Socket) pump() {
+	defer s.guard()
 	o := &s.out
 	o.mu.Lock()
 	for !o.shutOff() {
@@ -507,7 +538,7 @@ func (s *Socket) pump() {
 			break
 		}
 		s.unlock()
-		n, err := s.conn.writeAll(chunk)
+		n, err := s.conn.writeSome(chunk)
 		o.mu.Lock()
 		if err != nil {
 			s.lose(err)
@@ -550,7 +581,8 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 	if m.latest != "" && s.replace(m, keeps) {
 		return false, nil
 	}
-	for !s.fits(m.cost()) {
+	n := cost(len(m.frame))
+	for !s.fits(n) {
 		switch policy := s.loop.Overflow; {
 		case drop || policy == OverflowDropNewest:
 			o.drop()
@@ -570,8 +602,13 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 			o.drop()
 		}
 	}
-	if keeps {
-		m.frame = append([]byte(nil), m.frame...)
+	s.count(n)
+	if copies := keeps || o.blocked && len(m.frame) <= maxShared; !copies {
+		m.frame = slices.Clip(m.frame)
+	} else if m.latest == "" && w.head < len(w.queue) && w.queue[len(w.queue)-1].copyInto(m.frame) {
+		return false, nil
+	} else {
+		m.frame = append(s.space(m), m.frame...)
 	}
 	if w.head > len(w.queue)/2 {
 		w.compact()
@@ -583,8 +620,16 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 		w.latest[m.latest] = w.number + uint64(len(w.queue))
 	}
 	w.queue = append(w.queue, m)
-	s.count(m.cost())
 	return false, nil
+}
+
+// space returns room for a copy of m's frame, and of those behind it if they are small: the more the more waits already.
+func (s *Socket) space(m outgoing) []byte {
+	n := min(s.out.w.bytes, maxCopies, max(s.loop.Outbox/16, minBuffer))
+	if m.latest != "" || n < 4*len(m.frame) {
+		n = len(m.frame)
+	}
+	return slices.Grow([]byte(nil), n)
 }
 
 // replace puts m in the place of the queued message that it replaces, if there is one.
@@ -595,7 +640,7 @@ func (s *Socket) replace(m outgoing, keeps bool) bool {
 		return false
 	}
 	old := &w.queue[number-w.number]
-	more := m.cost() - old.cost()
+	more := cost(len(m.frame)) - cost(len(old.frame))
 	if more > 0 && !s.fits(more) {
 		return false
 	}
@@ -607,10 +652,10 @@ func (s *Socket) replace(m outgoing, keeps bool) bool {
 	return true
 }
 
-// fits reports whether n more bytes may wait. A message over the limit is taken when nothing waits.
+// fits reports whether n more bytes may wait. What is on its way counts until all of it has left, because it is kept until then. A message over the limit is taken when nothing waits.
 func (s *Socket) fits(n int) bool {
 	w := s.out.w
-	waits := w.bytes + len(w.big) - w.off
+	waits := w.bytes + len(w.big)
 	if w.wire != nil {
 		waits += len(w.wire.B)
 	}
@@ -625,16 +670,27 @@ func (s *Socket) count(n int) {
 	}
 }
 
-// pop removes the head of the queue, which is not empty.
+// front is the frame at the head of the queue, which is not empty.
+func (w *waiting) front() []byte {
+	p := w.queue[w.head].frame
+	return p[:frameLen(p)]
+}
+
+// pop removes it.
 func (s *Socket) pop() {
 	w := s.out.w
-	m := w.queue[w.head]
+	m := &w.queue[w.head]
+	n := frameLen(m.frame)
+	s.count(-cost(n))
+	if n < len(m.frame) {
+		m.frame = m.frame[n:]
+		return
+	}
 	if m.latest != "" && w.latest[m.latest] == w.number+uint64(w.head) {
 		delete(w.latest, m.latest)
 	}
 	w.queue[w.head] = outgoing{}
 	w.head++
-	s.count(-m.cost())
 	if w.head == len(w.queue) {
 		w.number += uint64(w.head)
 		w.queue, w.head = w.queue[:0], 0

@@ -102,6 +102,7 @@ func (h *shard) onCork() {
 
 // flushHeld sends what is held back and reports whether more may come.
 func (s *Socket) flushHeld() (corked bool) {
+	defer s.guard()
 	s.out.mu.Lock()
 	corked = s.out.corked
 	if corked {

@@ -156,7 +156,7 @@ func (h *shard) all() iter.Seq[*Socket] {
 // setAlarm lets the wheel be looked at in time. The caller holds mu.
 func (h *shard) setAlarm() {
 	due, ok := h.wheel.soon()
-	if !ok || h.ringing || h.alarmAt != 0 && h.alarmAt <= due {
+	if due = max(due, h.putOff); !ok || h.ringing || h.alarmAt != 0 && h.alarmAt <= due {
 		return
 	}
 	wait := max(due-h.loop.now(), 0)
@@ -175,12 +175,16 @@ func (h *shard) ring() {
 		h.mu.Unlock()
 		return
 	}
-	h.ringing = true
 	now := h.loop.now()
+	if h.late(now) {
+		h.mu.Unlock()
+		return
+	}
+	h.ringing = true
 	list := h.wheel.expired(now, h.due[:0])
 	h.mu.Unlock()
 	for _, s := range list {
-		s.tick(now)
+		s.tickGuarded(now)
 	}
 	clear(list)
 	h.mu.Lock()
@@ -192,6 +196,30 @@ func (h *shard) ring() {
 	h.ringing = false
 	h.alarmAt = 0
 	h.setAlarm()
+}
+
+// late puts the alarm off, once, if it comes late: the process stood still, or had no time. What peers have sent meanwhile, and room in the
+// network, is looked at first, or whoever answered in time would be closed for it. The caller holds mu.
+func (h *shard) late(now time.Duration) bool {
+	by := now - h.alarmAt
+	if h.alarmAt == 0 || by < maxLate || h.putOff != 0 {
+		h.putOff = 0
+		return false
+	}
+	h.putOff = now + min(by, maxGrace)
+	h.alarmAt = h.putOff
+	h.alarm.Reset(h.putOff - now)
+	return true
+}
+
+const (
+	maxLate  = 2 * wheelTick
+	maxGrace = time.Second
+)
+
+func (s *Socket) tickGuarded(now time.Duration) {
+	defer s.guard()
+	s.tick(now)
 }
 
 // maxDue is how many sockets a shard keeps room for that are due together.
@@ -211,9 +239,9 @@ func (s *Socket) beginLife() {
 	s.schedule(s.nextPing)
 }
 
-// pause is the interval give or take 10 %, so that connections that came together do not ping together.
+// pause is the interval or up to 10 % less, so that connections that came together do not ping together.
 func (s *Socket) pause() time.Duration {
-	return time.Duration(float64(s.loop.PingInterval) * (0.9 + 0.2*rand.Float64()))
+	return time.Duration(float64(s.loop.PingInterval) * (1 - 0.1*rand.Float64()))
 }
 
 // tick does what is due and schedules what comes next. The loop's shard calls it, one at a time for each socket.
@@ -315,13 +343,20 @@ func (s *Socket) checkLife(now time.Duration) time.Duration {
 		return max(s.nextPing, now+1)
 	case now < s.pinged+s.loop.PongTimeout:
 		return s.pinged + s.loop.PongTimeout
-	case s.isDeaf(): // it was us who did not read
+	case s.isDeaf(), s.conn.unread(s), s.moves(): // it was us who did not read, or the ping is still on its way
 		s.pinged = 0
 		s.nextPing = now + s.pause()
 		return s.nextPing
 	}
 	s.Abort(fmt.Errorf("no pong within %v", s.loop.PongTimeout))
 	return never
+}
+
+// moves reports whether the peer has taken something of what waits since it was pinged.
+func (s *Socket) moves() bool {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return s.out.blocked && s.out.w != nil && s.out.w.moved > s.pinged
 }
 
 // isDeaf reports whether what the peer sends is not being read now.
