@@ -260,27 +260,47 @@ func (c *conn) answer(e *Error, id []byte) {
 
 // recoverPanic closes the connection if the function that it is deferred in panics.
 func (c *conn) recoverPanic() {
-	p := recover()
-	if p == nil {
-		return
+	if p := recover(); p != nil {
+		c.panicked(c.phase, p)
+		c.handling.Store(nil)
 	}
-	c.logger().Error("wsrouter: panic", "in", c.phase, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	c.handling.Store(nil)
-	c.close(1011, "internal error")
+}
+
+// recoverLog is the same for what only tells the log, beside a handler that may run.
+func (c *conn) recoverLog() {
+	if p := recover(); p != nil {
+		c.panicked("Options.Logger", p)
+	}
+}
+
+// panicked closes the connection because of the panic p.
+func (c *conn) panicked(in string, p any) {
+	stack := string(debug.Stack())
+	tell(func() { c.logger().Error("wsrouter: panic", "in", in, "panic", fmt.Sprint(p), "stack", stack) })
+	if !c.socket.Over() { // else the end has its code
+		c.close(1011, "internal error")
+	}
+}
+
+// tell logs where nothing else may come to harm. If the log panics, there is nobody left to tell.
+func tell(log func()) {
+	defer func() { _ = recover() }()
+	log()
 }
 
 // Ended takes note of the end, as soon as it is seen.
 func (c *conn) Ended(end wsconn.End) {
 	c.info = CloseInfo(end)
-	if end.Code == 1013 && !end.Remote {
-		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
-	}
 	if c.unbase != nil {
 		c.unbase()
 	}
 	c.router.live.release(c)
 	c.cancel(ErrClosed)
 	c.router.rooms.leaveAll(c)
+	if end.Code == 1013 && !end.Remote {
+		defer c.recoverLog()
+		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
+	}
 }
 
 // Finish runs OnDisconnect.
@@ -302,5 +322,6 @@ func (c *conn) Released() { c.router.live.remove(c) }
 
 // Dropped logs that an episode of drops has begun.
 func (c *conn) Dropped(before uint64) {
+	defer c.recoverLog()
 	c.logger().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", c.router.opts.Outbox, "dropped_before", before)
 }

@@ -22,11 +22,6 @@ func TestPanicIsolation(t *testing.T) {
 				judgeAll(t, panicAt(t, server, address, p))
 			})
 		}
-		for _, later := range []string{"ConnKey", "Observer"} {
-			t.Run(later, func(t *testing.T) {
-				judge(t, false, "there is no position for it: Options.%s exists: %v", later, reliability.HasOption(later))
-			})
-		}
 	})
 }
 

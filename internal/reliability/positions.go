@@ -57,6 +57,15 @@ var Positions = []Position{
 			return context.Background()
 		}
 	}},
+	{Name: "Options.ConnKey", Status: http.StatusInternalServerError, Lines: 1, options: func(o *wsrouter.Options, _ *capture) {
+		o.MaxConnsPerKey = 100
+		o.ConnKey = func(r *http.Request) string {
+			if r.URL.Query().Get("id") == Victim {
+				panic("Options.ConnKey")
+			}
+			return r.RemoteAddr
+		}
+	}},
 	{Name: "Validate", Say: `{"type":"validated","n":13}`, Code: 1011, Lines: 1, declare: receives[validated]},
 	{Name: "UnmarshalJSON", Say: `{"type":"json","v":"bang"}`, Code: 1011, Lines: 1, declare: receives[withJSON]},
 	{Name: "UnmarshalJSONFrom", Say: `{"type":"jsonfrom","v":"bang"}`, Code: 1011, Lines: 1, declare: receives[withJSONFrom]},
@@ -117,15 +126,18 @@ var Positions = []Position{
 	{Name: "log, whatever it is told", Say: `{"type":"poke"}`, Code: 1011, declare: fails, options: func(_ *wsrouter.Options, log *capture) {
 		log.trap = func(slog.Record) { panic("log") }
 	}},
-	{Name: "log of a full outbox", Say: `{"type":"poke"}`, Code: 1011, Lines: 1, declare: func(s *server) {
-		wsrouter.Receive(s.router, func(ctx context.Context, c *conn, _ poke) error {
-			for {
-				if err := c.Send(ctx, Note{Pad: padding(16 << 10)}); errors.Is(err, wsrouter.ErrClosed) {
-					return nil
-				}
+	{Name: "log of a refusal", Query: "&refuse=true", Status: http.StatusForbidden, options: func(_ *wsrouter.Options, log *capture) {
+		log.trap = func(slog.Record) { panic("log") }
+	}},
+	{Name: "log of a peer that reads too slowly", Say: `{"type":"poke"}`, Code: 1013, Lines: 1, declare: floods, options: func(o *wsrouter.Options, log *capture) {
+		o.Outbox = 4 << 10
+		log.trap = func(r slog.Record) {
+			if r.Message == "wsrouter: connection closed, the peer reads too slowly" {
+				panic("log")
 			}
-		})
-	}, options: func(o *wsrouter.Options, log *capture) {
+		}
+	}},
+	{Name: "log of a full outbox", Say: `{"type":"poke"}`, Code: 1011, Lines: 1, declare: floods, options: func(o *wsrouter.Options, log *capture) {
 		o.Outbox, o.Overflow = 4<<10, wsrouter.OverflowDropNewest
 		log.trap = func(r slog.Record) {
 			if r.Message == "wsrouter: messages dropped, the peer reads too slowly" {
@@ -148,6 +160,17 @@ func blow(c *conn) error {
 
 func endsBadly(s *server) {
 	s.router.OnDisconnect(func(_ context.Context, c *conn, _ wsrouter.CloseInfo) { _ = blow(c) })
+}
+
+// floods makes "poke" send until the connection has ended.
+func floods(s *server) {
+	wsrouter.Receive(s.router, func(ctx context.Context, c *conn, _ poke) error {
+		for {
+			if err := c.Send(ctx, Note{Pad: padding(16 << 10)}); errors.Is(err, wsrouter.ErrClosed) {
+				return nil
+			}
+		}
+	})
 }
 
 func fails(s *server) {
