@@ -97,9 +97,11 @@ func (s *Socket) finish(e End) {
 	s.out.shut = true
 	s.unlock()
 
+	defer func() { // also if Ended panics: Finish and Released are owed
+		s.set(flagTold)
+		s.settle()
+	}()
 	s.h.Ended(e)
-	s.set(flagTold)
-	s.settle()
 }
 
 // settle does what had to wait until no handler runs.
