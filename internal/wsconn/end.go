@@ -82,8 +82,16 @@ func (s *Socket) sayClose(e End, hurry bool) {
 	s.schedule(time.Duration(s.closeBy.Load()))
 }
 
-// finish records the end and tells the handler, the first time.
+// finish records the end and tells the handler, the first time. Once our close frame is on its way, the end is ours: the peer's answer
+// may be read before whoever sent the frame comes here.
 func (s *Socket) finish(e End) {
+	s.out.mu.Lock()
+	s.out.shut = true
+	if s.out.said {
+		e = *s.out.bye
+	}
+	s.unlock()
+
 	s.mu.Lock()
 	if s.end != nil {
 		s.mu.Unlock()
@@ -92,10 +100,6 @@ func (s *Socket) finish(e End) {
 	s.end = &e
 	s.set(flagOver)
 	s.mu.Unlock()
-
-	s.out.mu.Lock()
-	s.out.shut = true
-	s.unlock()
 
 	defer func() { // also if Ended panics: Finish and Released are owed
 		s.set(flagTold)

@@ -189,3 +189,23 @@ func TestCopiesLieTogether(t *testing.T) {
 		})
 	}
 }
+
+// TestAnswerBeforeWeKnow: the peer answers our close frame while whoever sent it is still busy with that. The end is ours; it was the peer's.
+func TestAnswerBeforeWeKnow(t *testing.T) {
+	l := wsconn.NewLoop(config())
+	for range 300 {
+		conn, peer := net.Pipe()
+		s := start(l, conn, nil, nil)
+		go func() {
+			if _, err := io.ReadFull(peer, make([]byte, 4)); err == nil {
+				_, _ = io.WriteString(peer, closeFrame(1000, ""))
+			}
+			_, _ = io.Copy(io.Discard, peer)
+		}()
+		s.Close(1000, "")
+		if e := s.end(t); e.Remote || e.Code != 1000 {
+			t.Fatalf("end %+v", e)
+		}
+		peer.Close()
+	}
+}
