@@ -294,23 +294,40 @@ func (c *conn) recoverPanic() {
 	}
 }
 
-// panicked closes the connection because something of the application panicked with p.
+// recoverLog is the same for what only tells the log, beside a handler that may run.
+func (c *conn) recoverLog() {
+	if p := recover(); p != nil {
+		c.panicked("Options.Logger", p)
+	}
+}
+
+// panicked closes the connection because of the panic p.
 func (c *conn) panicked(in string, p any) {
-	c.logger().Error("wsrouter: panic", "in", in, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	c.close(1011, "internal error")
+	stack := string(debug.Stack())
+	tell(func() { c.logger().Error("wsrouter: panic", "in", in, "panic", fmt.Sprint(p), "stack", stack) })
+	if !c.socket.Over() { // else the end has its code
+		c.close(1011, "internal error")
+	}
+}
+
+// tell logs where nothing else may come to harm. If the log panics, there is nobody left to tell.
+func tell(log func()) {
+	defer func() { _ = recover() }()
+	log()
 }
 
 // Ended takes note of the end, as soon as it is seen.
 func (c *conn) Ended(end wsconn.End) {
-	if end.Code == 1013 && !end.Remote {
-		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
-	}
 	if c.unbase != nil {
 		c.unbase()
 	}
 	c.router.live.release(c)
 	c.cancel(ErrClosed)
 	c.router.rooms.leaveAll(c)
+	if end.Code == 1013 && !end.Remote {
+		defer c.recoverLog()
+		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
+	}
 }
 
 // Finish runs OnDisconnect.
@@ -337,7 +354,7 @@ func (c *conn) Released() { c.router.live.remove(c) }
 
 // Dropped logs that an episode of drops has begun, and tells the observer of each.
 func (c *conn) Dropped(d wsconn.Drops) {
-	defer c.closeOnPanic("the log of drops")
+	defer c.recoverLog()
 	if d.Names != nil {
 		c.observeDrops(d.Names)
 	}

@@ -57,12 +57,13 @@ var Positions = []Position{
 			return context.Background()
 		}
 	}},
-	{Name: "ConnKey", Status: http.StatusInternalServerError, Lines: 1, options: func(o *wsrouter.Options, _ *capture) {
-		o.MaxConnsPerKey, o.ConnKey = 100, func(r *http.Request) string {
+	{Name: "Options.ConnKey", Status: http.StatusInternalServerError, Lines: 1, options: func(o *wsrouter.Options, _ *capture) {
+		o.MaxConnsPerKey = 100
+		o.ConnKey = func(r *http.Request) string {
 			if r.URL.Query().Get("id") == Victim {
-				panic("ConnKey")
+				panic("Options.ConnKey")
 			}
-			return ""
+			return r.RemoteAddr
 		}
 	}},
 	{Name: "Observer of an upgrade", Code: 1011, Lines: 1, options: observed(func(o *wsrouter.Observer) {
@@ -137,15 +138,18 @@ var Positions = []Position{
 	{Name: "log, whatever it is told", Say: `{"type":"poke"}`, Code: 1011, declare: fails, options: func(_ *wsrouter.Options, log *capture) {
 		log.trap = func(slog.Record) { panic("log") }
 	}},
-	{Name: "log of a full outbox", Say: `{"type":"poke"}`, Code: 1011, Lines: 1, declare: func(s *server) {
-		wsrouter.Receive(s.router, func(ctx context.Context, c *conn, _ poke) error {
-			for {
-				if err := c.Send(ctx, Note{Pad: padding(16 << 10)}); errors.Is(err, wsrouter.ErrClosed) {
-					return nil
-				}
+	{Name: "log of a refusal", Query: "&refuse=true", Status: http.StatusForbidden, options: func(_ *wsrouter.Options, log *capture) {
+		log.trap = func(slog.Record) { panic("log") }
+	}},
+	{Name: "log of a peer that reads too slowly", Say: `{"type":"poke"}`, Code: 1013, Lines: 1, declare: floods, options: func(o *wsrouter.Options, log *capture) {
+		o.Outbox = 4 << 10
+		log.trap = func(r slog.Record) {
+			if r.Message == "wsrouter: connection closed, the peer reads too slowly" {
+				panic("log")
 			}
-		})
-	}, options: func(o *wsrouter.Options, log *capture) {
+		}
+	}},
+	{Name: "log of a full outbox", Say: `{"type":"poke"}`, Code: 1011, Lines: 1, declare: floods, options: func(o *wsrouter.Options, log *capture) {
 		o.Outbox, o.Overflow = 4<<10, wsrouter.OverflowDropNewest
 		log.trap = func(r slog.Record) {
 			if r.Message == "wsrouter: messages dropped, the peer reads too slowly" {
@@ -187,6 +191,17 @@ func blowIn(ctx context.Context) {
 
 func endsBadly(s *server) {
 	s.router.OnDisconnect(func(_ context.Context, c *conn, _ wsrouter.CloseInfo) { _ = blow(c) })
+}
+
+// floods makes "poke" send until the connection has ended.
+func floods(s *server) {
+	wsrouter.Receive(s.router, func(ctx context.Context, c *conn, _ poke) error {
+		for {
+			if err := c.Send(ctx, Note{Pad: padding(16 << 10)}); errors.Is(err, wsrouter.ErrClosed) {
+				return nil
+			}
+		}
+	})
 }
 
 func fails(s *server) {

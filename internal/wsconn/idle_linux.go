@@ -194,6 +194,7 @@ type idle struct {
 
 // ready takes an event.
 func (c *idle) ready(events uint32) {
+	defer c.s.guard()
 	if events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
 		c.ended.Store(true)
 	}
@@ -250,6 +251,12 @@ func (c *idle) fill(s *Socket, n int) (int, error) {
 	}
 }
 
+func (c *idle) unread(s *Socket) bool {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return c.fd >= 0 && unreadFD(c.fd)
+}
+
 func (c *idle) yield() bool {
 	if c.poller.workers.none() {
 		return false
@@ -267,8 +274,8 @@ func (c *idle) write(p []byte) (int, error) {
 	return writeFD(c.fd, p)
 }
 
-func (c *idle) writeAll([]byte) (int, error) {
-	panic("wsconn: writeAll on a transport that does not wait")
+func (c *idle) writeSome([]byte) (int, error) {
+	panic("wsconn: writeSome on a transport that does not wait")
 }
 
 // awaitWritable does nothing: the event comes by itself.

@@ -86,7 +86,9 @@ type shard struct {
 	alarm    *time.Timer   // for the wheel
 	alarmAt  time.Duration // 0: it is not set
 	ringing  bool
-	running  *Socket // list of those that may run a handler, by Socket.succ
+	putOff   time.Duration // when the alarm comes that came late; 0: it did not
+	due      []*Socket     // of who rings, kept for the next time
+	running  *Socket       // list of those that may run a handler, by Socket.succ
 	sweep    *time.Timer
 	sweeping bool
 	cork     *time.Timer

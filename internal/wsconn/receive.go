@@ -380,7 +380,10 @@ func (s *Socket) steal(v uint32) {
 
 // takeOver begins in a goroutine that has just got the reading role.
 func (s *Socket) takeOver() {
-	s.uncork()
+	func() {
+		defer s.guard()
+		s.uncork()
+	}()
 	s.run()
 }
 

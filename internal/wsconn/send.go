@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -15,6 +16,8 @@ const (
 
 	maxWire   = 32 << 10 // copied together to be one write
 	minCost   = 16       // of a queued message: empty ones are not free
+	maxShared = 512      // a shorter frame of a broadcast that has to wait is copied, which takes less than to note where it is
+	maxCopies = 16 << 10 // copied frames that lie together
 	maxReason = maxControl - 2
 )
 
@@ -151,17 +154,41 @@ type waiting struct {
 	payload    []byte
 
 	room    chan struct{} // closed when bytes get fewer; nil: nobody waits for that
-	stalled time.Duration // when the network last took something, in Loop.now
+	stalled time.Duration // when the network last took something or began not to, in Loop.now
+	moved   time.Duration // when it last took something. 0: it has not
 }
 
-// outgoing is one queued message with its header.
+// outgoing is a queued frame. Frames that the outbox has copied lie together, as many as its capacity holds, and count one by one: an
+// allocation for each would cost small messages several times what they count for.
 type outgoing struct {
 	frame  []byte
 	latest string
 	name   string
 }
 
-func (o outgoing) cost() int { return max(len(o.frame), minCost) }
+// cost is what a frame of n bytes counts for.
+func cost(n int) int { return max(n, minCost) }
+
+// copyInto copies the frame of m behind that of o, if there is room and one entry can stand for both.
+func (o *outgoing) copyInto(m outgoing) bool {
+	if o.latest != "" || o.name != m.name || cap(o.frame)-len(o.frame) < len(m.frame) {
+		return false
+	}
+	o.frame = append(o.frame, m.frame...)
+	return true
+}
+
+// frameLen is the length of the frame that p begins with, which is one of ours.
+func frameLen(p []byte) int {
+	switch n := p[1] & 0x7f; n {
+	case 126:
+		return 4 + int(binary.BigEndian.Uint16(p[2:]))
+	case 127:
+		return 10 + int(binary.BigEndian.Uint64(p[2:]))
+	default:
+		return 2 + int(n)
+	}
+}
 
 var waitings = sync.Pool{New: func() any { return new(waiting) }}
 
@@ -329,7 +356,9 @@ func (s *Socket) hold() *waiting {
 		o.w = waitings.Get().(*waiting)
 		if f := o.one; f != nil {
 			o.one = nil
-			s.push(outgoing{frame: f.of(s.deflate)})
+			frame := f.of(s.deflate)
+			s.push(outgoing{frame: slices.Clip(frame)})
+			s.count(cost(len(frame)))
 		}
 	}
 	return o.w
@@ -394,16 +423,16 @@ func (s *Socket) refill() {
 		w.control(opPing, nil)
 	}
 	for w.head < len(w.queue) {
-		o := w.queue[w.head]
-		if w.wire != nil && len(w.wire.B)+len(o.frame) > maxWire {
+		frame := w.front()
+		if w.wire != nil && len(w.wire.B)+len(frame) > maxWire {
 			return
 		}
 		s.pop()
-		if len(o.frame) > maxWire {
-			w.big = o.frame
+		if len(frame) > maxWire {
+			w.big = frame
 			return
 		}
-		w.add(o.frame)
+		w.add(frame)
 	}
 	if bye := s.out.bye; bye != nil && !s.out.said {
 		s.out.said = true
@@ -456,7 +485,10 @@ func (s *Socket) wrote(n int) {
 	w := s.out.w
 	s.shard.count.bytesOut.Add(uint64(n))
 	w.off += n
-	w.stalled = s.loop.now()
+	if n > 0 {
+		w.stalled = s.loop.now()
+		w.moved = w.stalled
+	}
 	if w.big != nil && w.off < len(w.big) || w.wire != nil && w.off < len(w.wire.B) {
 		return
 	}
@@ -535,6 +567,7 @@ func (s *Socket) writable() {
 
 // pump writes what waits, at the pace of the network. It runs while the outbox is blocked, without out.mu, and alone touches the wire.
 func (s *Socket) pump() {
+	defer s.guard()
 	o := &s.out
 	o.mu.Lock()
 	for !o.shutOff() {
@@ -545,7 +578,7 @@ func (s *Socket) pump() {
 			break
 		}
 		s.unlock()
-		n, err := s.conn.writeAll(chunk)
+		n, err := s.conn.writeSome(chunk)
 		o.mu.Lock()
 		if err != nil {
 			s.lose(err)
@@ -589,7 +622,8 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 	if m.latest != "" && s.replace(m, keeps) {
 		return false, nil
 	}
-	for !s.fits(m.cost()) {
+	n := cost(len(m.frame))
+	for !s.fits(n) {
 		switch policy := s.loop.Overflow; {
 		case drop || policy == OverflowDropNewest:
 			s.dropped(m)
@@ -608,8 +642,14 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 			s.dropped(s.pop())
 		}
 	}
-	if keeps {
-		m.frame = append([]byte(nil), m.frame...)
+	s.count(n)
+	if copies := keeps || o.blocked && len(m.frame) <= maxShared; !copies {
+		m.frame = slices.Clip(m.frame)
+	} else if m.latest == "" && w.head < len(w.queue) && w.queue[len(w.queue)-1].copyInto(m) {
+		s.shard.count.sent.Add(1)
+		return false, nil
+	} else {
+		m.frame = append(s.space(m), m.frame...)
 	}
 	if w.head > len(w.queue)/2 {
 		w.compact()
@@ -625,10 +665,16 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 	return false, nil
 }
 
-// push appends m to the queue.
-func (s *Socket) push(m outgoing) {
-	s.out.w.queue = append(s.out.w.queue, m)
-	s.count(m.cost())
+// push appends m to the queue, whose bytes the caller has counted.
+func (s *Socket) push(m outgoing) { s.out.w.queue = append(s.out.w.queue, m) }
+
+// space returns room for a copy of m's frame, and of those behind it if they are small: the more the more waits already.
+func (s *Socket) space(m outgoing) []byte {
+	n := min(s.out.w.bytes, maxCopies, max(s.loop.Outbox/16, minBuffer))
+	if m.latest != "" || n < 4*len(m.frame) {
+		n = len(m.frame)
+	}
+	return slices.Grow([]byte(nil), n)
 }
 
 // replace puts m in the place of the queued message that it replaces, if there is one.
@@ -639,7 +685,7 @@ func (s *Socket) replace(m outgoing, keeps bool) bool {
 		return false
 	}
 	old := &w.queue[number-w.number]
-	more := m.cost() - old.cost()
+	more := cost(len(m.frame)) - cost(len(old.frame))
 	if more > 0 && !s.fits(more) {
 		return false
 	}
@@ -653,10 +699,10 @@ func (s *Socket) replace(m outgoing, keeps bool) bool {
 	return true
 }
 
-// fits reports whether n more bytes may wait. A message over the limit is taken when nothing waits.
+// fits reports whether n more bytes may wait. What is on its way counts until all of it has left, because it is kept until then. A message over the limit is taken when nothing waits.
 func (s *Socket) fits(n int) bool {
 	w := s.out.w
-	waits := w.bytes + len(w.big) - w.off
+	waits := w.bytes + len(w.big)
 	if w.wire != nil {
 		waits += len(w.wire.B)
 	}
@@ -671,16 +717,28 @@ func (s *Socket) count(n int) {
 	}
 }
 
-// pop removes the head of the queue, which is not empty.
+// front is the frame at the head of the queue, which is not empty.
+func (w *waiting) front() []byte {
+	p := w.queue[w.head].frame
+	return p[:frameLen(p)]
+}
+
+// pop removes it and returns what it was.
 func (s *Socket) pop() outgoing {
 	w := s.out.w
 	m := w.queue[w.head]
+	n := frameLen(m.frame)
+	s.count(-cost(n))
+	if n < len(m.frame) {
+		w.queue[w.head].frame = m.frame[n:]
+		m.frame = m.frame[:n]
+		return m
+	}
 	if m.latest != "" && w.latest[m.latest] == w.number+uint64(w.head) {
 		delete(w.latest, m.latest)
 	}
 	w.queue[w.head] = outgoing{}
 	w.head++
-	s.count(-m.cost())
 	if w.head == len(w.queue) {
 		w.number += uint64(w.head)
 		w.queue, w.head = w.queue[:0], 0

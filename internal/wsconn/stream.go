@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"net"
+	"syscall"
 )
 
 // A stream is a transport on any net.Conn, such as TLS: it can only wait. The goroutine that reads holds a small buffer meanwhile.
@@ -10,7 +11,10 @@ type stream struct {
 	more bool // the last read filled what it was given
 }
 
-const smallRead = 1 << 10
+const (
+	smallRead      = 1 << 10
+	maxStreamWrite = 16 << 10 // a record of TLS
+)
 
 func (c *stream) fill(s *Socket, n int) (int, error) {
 	if !c.more {
@@ -26,13 +30,28 @@ func (c *stream) fill(s *Socket, n int) (int, error) {
 	return got, err
 }
 
+// unread knows of what lies under TLS.
+func (c *stream) unread(*Socket) bool {
+	over, ok := c.Conn.(interface{ NetConn() net.Conn })
+	if !ok {
+		return false
+	}
+	sc, ok := over.NetConn().(syscall.Conn)
+	if !ok {
+		return false
+	}
+	rc, err := sc.SyscallConn()
+	return err == nil && unread(rc)
+}
+
 func (c *stream) yield() bool { return false }
 
 func (c *stream) direct() bool { return false }
 
 func (c *stream) write(p []byte) (int, error) { panic("wsconn: write on a transport that only waits") }
 
-func (c *stream) writeAll(p []byte) (int, error) { return c.Write(p) }
+// writeSome waits for all that it writes, so that it does not write much.
+func (c *stream) writeSome(p []byte) (int, error) { return c.Write(p[:min(len(p), maxStreamWrite)]) }
 
 func (c *stream) awaitWritable(s *Socket) { go s.pump() }
 
@@ -46,6 +65,11 @@ func (c *stream) closeWrite() bool {
 	return ok && half.CloseWrite() == nil
 }
 
-func (c *stream) shut(*Socket) { go c.Close() } // TLS says goodbye, which may take its time
+func (c *stream) shut(s *Socket) {
+	go func() { // TLS says goodbye, which may take its time
+		defer s.loop.guard() // of the application's net.Conn
+		_ = c.Close()
+	}()
+}
 
 func (c *stream) close(*Socket) {}

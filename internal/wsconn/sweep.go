@@ -40,6 +40,7 @@ func (h *shard) idle(s *Socket) {
 	h.unlist(s)
 }
 
+// unlist needs mu.
 func (h *shard) unlist(s *Socket) {
 	if !s.listed.Load() {
 		return
@@ -58,7 +59,7 @@ func (h *shard) unlist(s *Socket) {
 
 // onSweep frees the peers of handlers that have run since the last time.
 func (h *shard) onSweep() {
-	var slow []*Socket
+	var slow []stealing
 	h.mu.Lock()
 	for s := h.running; s != nil; {
 		next := s.succ
@@ -67,7 +68,7 @@ func (h *shard) onSweep() {
 		case v != s.swept:
 			s.swept = v
 		case running:
-			slow = append(slow, s)
+			slow = append(slow, stealing{s, v})
 			h.unlist(s)
 		default: // nothing ran since the last time
 			h.unlist(s)
@@ -81,9 +82,15 @@ func (h *shard) onSweep() {
 		h.sweep.Reset(sweepTime)
 	}
 	h.mu.Unlock()
-	for _, s := range slow {
-		s.steal(s.swept)
+	for _, st := range slow {
+		st.s.steal(st.v)
 	}
+}
+
+// stealing is a handler that is to lose the reading role.
+type stealing struct {
+	s *Socket
+	v uint32 // its Socket.phase
 }
 
 // watchCork sees to it that replies that are held back leave in time though the next handler blocks.
@@ -115,6 +122,7 @@ func (h *shard) onCork() {
 
 // flushHeld sends what is held back and reports whether more may come.
 func (s *Socket) flushHeld() (corked bool) {
+	defer s.guard()
 	s.out.mu.Lock()
 	corked = s.out.corked
 	if corked {

@@ -38,6 +38,7 @@ func config() wsconn.Config {
 
 // A server is a socket with a handler that notes what it is given.
 type server struct {
+	loop *wsconn.Loop
 	*wsconn.Socket
 	message func(data []byte, binary bool) // may be nil
 	linger  time.Duration                  // of Ended
