@@ -287,7 +287,9 @@ func (c *conn) recoverPanic() {
 // panicked closes the connection because something of the application panicked with p.
 func (c *conn) panicked(in string, p any) {
 	c.logger().Error("wsrouter: panic", "in", in, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	c.close(1011, "internal error")
+	if !c.socket.Over() { // else whoever ended it says goodbye
+		c.close(1011, "internal error")
+	}
 }
 
 // Ended takes note of the end, as soon as it is seen.
