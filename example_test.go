@@ -267,7 +267,7 @@ func ExampleConn_ExpireAt() {
 		fmt.Println(string(answer))
 	}
 	_, _, err = ws.Read(ctx)
-	fmt.Println(websocket.CloseStatus(err))
+	fmt.Println(int(websocket.CloseStatus(err)))
 	// Output:
 	// {"type":"said","text":"renewed"}
 	// {"type":"said","text":"renewed"}

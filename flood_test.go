@@ -121,6 +121,8 @@ func TestMaxHandlers(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		time.Sleep(10 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
 		if most != 3 || all != 30 {
 			t.Errorf("%d at once, %d in all after 10.5 s", most, all)
 		}

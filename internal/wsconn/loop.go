@@ -24,7 +24,7 @@ type Loop struct {
 
 // NewLoop returns a loop for sockets of one kind.
 func NewLoop(c Config) *Loop {
-	l := &Loop{Config: c, limits: limits{c.MaxMessage, c.MaxFrames}, epoch: time.Now()}
+	l := &Loop{Config: c, limits: limits{c.MaxMessage, c.MaxFrames}, epoch: time.Now().Add(-1)} // no time is 0, which says: none
 	if c.MaxHandlers > 0 {
 		l.handlers = make(chan struct{}, c.MaxHandlers)
 	}
