@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"reflect"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -112,8 +111,7 @@ type flood struct {
 }
 
 func newRouter(mode string, logger *slog.Logger, change func(*wsrouter.Options)) *wsrouter.Router[session] {
-	o := &wsrouter.Options{Logger: logger}
-	setOption(o, "Idle", mode == "idle")
+	o := &wsrouter.Options{Logger: logger, Idle: mode == "idle"}
 	if change != nil {
 		change(o)
 	}
@@ -146,16 +144,6 @@ func newRouter(mode string, logger *slog.Logger, change func(*wsrouter.Options))
 	return r
 }
 
-// setOption sets a field of o. It reports whether there is such a field: rows that need one that is missing stand in notYet.
-func setOption(o *wsrouter.Options, field string, value any) bool {
-	f := reflect.ValueOf(o).Elem().FieldByName(field)
-	if !f.IsValid() {
-		return false
-	}
-	f.Set(reflect.ValueOf(value).Convert(f.Type()))
-	return true
-}
-
 // routes are the endpoints of the child.
 func routes(mode string, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
@@ -165,16 +153,12 @@ func routes(mode string, logger *slog.Logger) http.Handler {
 	mux.Handle("/quick", newRouter(mode, logger, func(o *wsrouter.Options) {
 		o.PingInterval, o.PongTimeout, o.WriteTimeout = quickPing, quickPing, quickWrite
 	}))
-	mux.Handle("/slow", newRouter(mode, logger, func(o *wsrouter.Options) { setOption(o, "MessageTimeout", slowWhole) }))
+	mux.Handle("/slow", newRouter(mode, logger, func(o *wsrouter.Options) { o.MessageTimeout = slowWhole }))
 	mux.Handle("/wait", newRouter(mode, logger, func(o *wsrouter.Options) {
 		o.WriteTimeout, o.Overflow = quickWrite, wsrouter.OverflowWait
 	}))
-	if hosts := (wsrouter.Options{}); setOption(&hosts, "Hosts", []string{}) {
-		mux.Handle("/hosts", newRouter(mode, logger, func(o *wsrouter.Options) { setOption(o, "Hosts", []string{allowedHost, "127.0.0.1"}) }))
-	}
-	if deflate := (wsrouter.Options{}); setOption(&deflate, "Compression", true) {
-		mux.Handle("/deflate", newRouter(mode, logger, func(o *wsrouter.Options) { setOption(o, "Compression", true) }))
-	}
+	mux.Handle("/hosts", newRouter(mode, logger, func(o *wsrouter.Options) { o.Hosts = []string{allowedHost, "127.0.0.1"} }))
+	mux.Handle("/deflate", newRouter(mode, logger, func(o *wsrouter.Options) { o.Compression = &wsrouter.Compression{} }))
 	return mux
 }
 
@@ -197,12 +181,8 @@ func beServer(mode string) {
 		if err != nil {
 			log.Fatal(err)
 		}
-		srv := &http.Server{
-			Handler:           handler,
-			ReadHeaderTimeout: patience,
-			MaxHeaderBytes:    16 << 10,
-			ErrorLog:          log.New(lines, "", 0),
-		}
+		srv := wsrouter.Server(handler)
+		srv.ReadHeaderTimeout, srv.ErrorLog = patience, log.New(lines, "", 0)
 		go func() { log.Fatal(srv.Serve(l)) }()
 		fmt.Println(l.Addr())
 	}

@@ -35,9 +35,9 @@ func origins() []input {
 		{name: "origin 15 KB", header: "Origin: http://" + strings.Repeat("a.", 7500) + "example", want: "403", reply: 1 << 10},
 		{name: "two origins, ours first", header: "Origin: http://HOST\n+Origin: http://evil.example", want: "403"},
 		{name: "two origins, ours twice", header: "Origin: http://HOST\n+Origin: http://HOST", want: "403"},
-		{name: "rebound name", path: "/hosts", header: "Host: evil.example\nOrigin: http://evil.example", want: "403"},
-		{name: "rebound name without origin", path: "/hosts", header: "Host: evil.example", want: "403"},
-		{name: "rebound name by absolute URI", line: "GET http://evil.example/hosts HTTP/1.1", header: "Origin: http://evil.example", want: "403"},
+		{name: "rebound name", path: "/hosts", header: "Host: evil.example\nOrigin: http://evil.example", want: "421"},
+		{name: "rebound name without origin", path: "/hosts", header: "Host: evil.example", want: "421"},
+		{name: "rebound name by absolute URI", line: "GET http://evil.example/hosts HTTP/1.1", header: "Origin: http://evil.example", want: "421"},
 		{name: "allowed name", path: "/hosts", header: "Host: " + allowedHost + "\nOrigin: http://" + allowedHost, send: say("hi"), want: "echo 1000"},
 	}
 }
