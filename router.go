@@ -56,9 +56,13 @@ func New[S any](o *Options) *Router[S] {
 	core.origins, core.hosts = parseRules(core.opts.Origins), parseRules(core.opts.Hosts)
 	core.live = live{most: core.opts.MaxConns, mostPerKey: core.opts.MaxConnsPerKey, conns: map[*conn]struct{}{}, keys: map[string]int{}}
 	core.newConn = func() *conn {
-		c := &Conn[S]{}
-		c.conn = &conn{router: core, owner: c, session: &c.Session}
-		return c.conn
+		both := &struct { // one allocation
+			Conn[S]
+			core conn
+		}{}
+		c := &both.core
+		both.conn, c.router, c.owner, c.session = c, core, &both.Conn, &both.Session
+		return c
 	}
 	return &Router[S]{core}
 }

@@ -271,7 +271,6 @@ func (c *conn) recoverPanic() {
 
 // Ended takes note of the end, as soon as it is seen.
 func (c *conn) Ended(end wsconn.End) {
-	c.info = CloseInfo(end)
 	if end.Code == 1013 && !end.Remote {
 		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
 	}
@@ -284,17 +283,17 @@ func (c *conn) Ended(end wsconn.End) {
 }
 
 // Finish runs OnDisconnect.
-func (c *conn) Finish() {
+func (c *conn) Finish(end wsconn.End) {
 	defer c.recoverPanic()
 	c.phase = "OnDisconnect"
 	c.handling.Store(nil)
-	c.logger().Debug("wsrouter: connection closed", "code", c.info.Code, "reason", c.info.Reason, "by_peer", c.info.Remote, "err", c.info.Err)
+	c.logger().Debug("wsrouter: connection closed", "code", end.Code, "reason", end.Reason, "by_peer", end.Remote, "err", end.Err)
 	if c.router.onDisconnect == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), farewell)
 	defer cancel()
-	c.router.onDisconnect(ctx, c, c.info)
+	c.router.onDisconnect(ctx, c, CloseInfo(end))
 }
 
 // Released forgets the connection: nothing of it runs any more.

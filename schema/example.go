@@ -140,8 +140,10 @@ func (n *node) exampleNumber(k int) (json.RawMessage, error) {
 	if low != nil && (v.Cmp(low) < 0 || lowOpen && v.Cmp(low) == 0) && high != nil {
 		v.Add(low, high).Quo(v, big.NewRat(2, 1)) // between two bounds that are less than 1 apart
 	}
-	for range k {
-		v.Add(v, step)
+	more := func(step *big.Rat) *big.Rat { return new(big.Rat).Mul(big.NewRat(int64(k), 1), step) }
+	first := new(big.Rat).Set(v)
+	if v.Add(v, more(new(big.Rat).SetInt(step.Num()))); !fits() { // by whole numbers: validators in float64 take 1.2 for no multiple of 0.1
+		v.Add(first, more(step))
 	}
 	text := v.FloatString(20)
 	if strings.Contains(text, ".") {

@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"slices"
 	"time"
-
 )
 
 // A job is one kind of load. It is borne by each of its servers in turn, round by round, each time by a new process.

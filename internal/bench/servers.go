@@ -199,7 +199,7 @@ func (e *echoing) Message(data []byte, binary bool) {
 }
 func (e *echoing) Limited([]byte, bool) {}
 func (e *echoing) Ended(wsconn.End)     { e.all.remove(e) }
-func (e *echoing) Finish()              {}
+func (e *echoing) Finish(wsconn.End)    {}
 func (e *echoing) Released()            {}
 func (e *echoing) Dropped(uint64)       {}
 

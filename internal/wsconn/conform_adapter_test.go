@@ -71,6 +71,6 @@ func (e *echoer) Ended(end wsconn.End) {
 
 func (e *echoer) Open()                {}
 func (e *echoer) Limited([]byte, bool) {}
-func (e *echoer) Finish()              {}
+func (e *echoer) Finish(wsconn.End)    {}
 func (e *echoer) Dropped(uint64)       {}
 func (e *echoer) Released()            { e.left.Done() }

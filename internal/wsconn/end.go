@@ -13,12 +13,9 @@ func (s *Socket) Close(code int, reason string) {
 	s.sayClose(End{Code: code, Reason: reason}, false)
 }
 
-// Drain closes the socket when the handler that runs has returned, at once if none runs. Messages that have not begun are
+// Drain closes the socket as Config.Goodbye says when the handler that runs has returned, at once if none runs. Messages that have not begun are
 // discarded.
-func (s *Socket) Drain(code int, reason string) {
-	s.mu.Lock()
-	s.drainAs = &End{Code: code, Reason: reason}
-	s.mu.Unlock()
+func (s *Socket) Drain() {
 	s.set(flagDraining)
 	s.settle()
 }
@@ -64,7 +61,7 @@ func (s *Socket) sayClose(e End, hurry bool) {
 	o := &s.out
 	o.mu.Lock()
 	o.shut = true
-	if o.err == nil && !o.said {
+	if o.lost == nil && !o.said {
 		if o.bye == nil {
 			o.bye = &e
 			s.hold()
@@ -114,10 +111,7 @@ func (s *Socket) settle() {
 			go s.last()
 		}
 	case flags&flagDraining != 0 && flags&(flagClosing|flagOver) == 0:
-		s.mu.Lock()
-		e := *s.drainAs
-		s.mu.Unlock()
-		s.Close(e.Code, e.Reason)
+		s.Close(s.loop.Goodbye.Code, s.loop.Goodbye.Reason)
 	}
 }
 
@@ -130,7 +124,10 @@ func (s *Socket) last() {
 		}
 		s.leftOne()
 	}()
-	s.h.Finish()
+	s.mu.Lock()
+	e := *s.end
+	s.mu.Unlock()
+	s.h.Finish(e)
 	returned = true
 }
 

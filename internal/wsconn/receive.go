@@ -56,7 +56,7 @@ func (s *Socket) read() {
 		if n > 0 {
 			s.life.Store(int64(s.loop.now()))
 			if s.has(flagClosing) {
-				s.discarded += n
+				s.discarded += int32(n)
 			}
 		}
 		switch {

@@ -118,11 +118,11 @@ type outbox struct {
 	dirty   bool     // a Flush is to come
 	shut    bool     // nothing more is taken
 	acts    acts     // to be done without mu
-	err     error    // of the network
+	lost    *End     // the network has failed, or was given up; nil: it works
 	bye     *End     // our close frame, sent behind the queue; nil: none
 	said    bool     // it is on its way
-	dropped uint64
-	episode uint64 // dropped since the outbox was last empty
+	dropped uint32
+	episode uint32 // dropped since the outbox was last empty
 }
 
 // waiting is what an outbox holds that is not empty.
@@ -519,14 +519,14 @@ func (s *Socket) pump() {
 }
 
 // shutOff reports whether the network has failed.
-func (o *outbox) shutOff() bool { return o.err != nil || o.w == nil }
+func (o *outbox) shutOff() bool { return o.lost != nil || o.w == nil }
 
 // lose notes that the network has failed.
 func (s *Socket) lose(err error) {
 	o := &s.out
 	o.shut = true
-	if o.err == nil {
-		o.err = err
+	if o.lost == nil {
+		o.lost = &End{Code: statusAbnormal, Err: lost("writing", err)}
 		o.acts |= actLost
 	}
 	s.discard()
@@ -692,7 +692,7 @@ func (s *Socket) unlock() {
 		return
 	}
 	o.acts = 0
-	err, before := o.err, o.dropped-o.episode
+	failed, before := o.lost, o.dropped-o.episode
 	bye := o.bye
 	o.mu.Unlock()
 	if todo&actPump != 0 {
@@ -700,7 +700,7 @@ func (s *Socket) unlock() {
 		s.schedule(s.loop.now() + s.loop.WriteTimeout)
 	}
 	if todo&actDrop != 0 {
-		s.h.Dropped(before)
+		s.h.Dropped(uint64(before))
 	}
 	if todo&actFull != 0 {
 		s.fail(statusTryLater, fmt.Errorf("too slow: the outbox of %d bytes is full", s.loop.Outbox))
@@ -712,7 +712,7 @@ func (s *Socket) unlock() {
 		s.closeSent()
 	}
 	if todo&actLost != 0 {
-		s.finish(End{Code: statusAbnormal, Err: lost("writing", err)})
+		s.finish(*failed)
 		s.drop()
 	}
 	if todo&actShed != 0 {

@@ -29,18 +29,18 @@ type Socket struct {
 	parser    parser
 	in        *Buffer // what was read; nil: nothing
 	r         int     // bytes of in that are done
-	discarded int     // bytes read after our close frame
+	discarded int32   // bytes read after our close frame
 	corkedAt  time.Duration
 	corking   bool
 	opened    bool
 	deaf      bool // what comes is not taken apart any more
+	pinged    bool // a ping is unanswered; of who ticks, like nextPing
 
 	mu      sync.Mutex
 	end     *End
 	ahead   *ahead // read while a handler runs; nil: nothing
 	starved bool   // nobody reads, until ahead is shorter
 	unread  bool   // nobody reads ever again
-	drainAs *End
 
 	out outbox
 
@@ -48,8 +48,7 @@ type Socket struct {
 
 	closeBy  atomic.Int64  // when the connection is dropped, in Loop.now. 0: nothing is to be closed
 	expireAt atomic.Int64  // when the peer's credentials expire. 0: never
-	pinged   time.Duration // when the ping left that is unanswered; of who ticks. 0: none is
-	nextPing time.Duration // of who ticks
+	nextPing time.Duration // or, if one is unanswered, when it left; of who ticks
 
 	// Of shard.mu.
 	timers     entry

@@ -283,24 +283,22 @@ func (s *Socket) checkLife(now time.Duration) time.Duration {
 	switch {
 	case s.nextPing == never || s.has(flagClosing):
 		return never
-	case s.pinged == 0 && now < s.nextPing:
+	case !s.pinged && now < s.nextPing:
 		return s.nextPing
-	case s.pinged == 0 && life+s.loop.PingInterval*9/10 > now: // it has not been silent
-		s.nextPing = life + s.pause()
-		return max(s.nextPing, now+1)
-	case s.pinged == 0:
-		s.pinged = now
+	case !s.pinged && life+s.loop.PingInterval*9/10 > now: // it has not been silent
+		s.nextPing = max(life+s.pause(), now+1)
+		return s.nextPing
+	case !s.pinged:
+		s.pinged, s.nextPing = true, now
 		s.ping()
 		return now + s.loop.PongTimeout
-	case life >= s.pinged:
-		s.pinged = 0
-		s.nextPing = max(life+s.pause(), now)
-		return max(s.nextPing, now+1)
-	case now < s.pinged+s.loop.PongTimeout:
-		return s.pinged + s.loop.PongTimeout
+	case life >= s.nextPing:
+		s.pinged, s.nextPing = false, max(life+s.pause(), now+1)
+		return s.nextPing
+	case now < s.nextPing+s.loop.PongTimeout:
+		return s.nextPing + s.loop.PongTimeout
 	case s.isDeaf(): // it was us who did not read
-		s.pinged = 0
-		s.nextPing = now + s.pause()
+		s.pinged, s.nextPing = false, now+s.pause()
 		return s.nextPing
 	}
 	s.Abort(fmt.Errorf("no pong within %v", s.loop.PongTimeout))

@@ -27,6 +27,8 @@ type Config struct {
 	MaxHandlers int  // that run at the same time. Zero: no limit
 	Idle        bool // sockets wait without a goroutine, where that is possible
 
+	Goodbye End // of Drain: its code and reason
+
 	// Fault is told of a panic that is a mistake of this package or of a Handler, which must not let one through.
 	Fault func(p any, stack []byte)
 }
@@ -54,8 +56,8 @@ type Handler interface {
 	Limited(data []byte, binary bool)
 	// Ended is called once, as soon as the end is seen or ours has begun.
 	Ended(End)
-	// Finish is called once, after Ended, when nothing else runs or will run.
-	Finish()
+	// Finish is called once, after Ended and with the same, when nothing else runs or will run.
+	Finish(End)
 	// Released is called last: Finish has returned and the connection is closed.
 	Released()
 	// Dropped is called when the first message of an episode is dropped, with how many were before it. An episode lasts

@@ -52,7 +52,7 @@ type server struct {
 
 func (s *server) Open()                {}
 func (s *server) Limited([]byte, bool) {}
-func (s *server) Finish()              {}
+func (s *server) Finish(wsconn.End)    {}
 func (s *server) Released()            { close(s.served) }
 func (s *server) Dropped(uint64)       {}
 
