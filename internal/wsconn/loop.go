@@ -83,7 +83,8 @@ type shard struct {
 	alarm    *time.Timer   // for the wheel
 	alarmAt  time.Duration // 0: it is not set
 	ringing  bool
-	running  *Socket // list of those that may run a handler, by Socket.succ
+	due      []*Socket // of who rings
+	running  *Socket   // list of those that may run a handler, by Socket.succ
 	sweep    *time.Timer
 	sweeping bool
 	cork     *time.Timer

@@ -59,20 +59,24 @@ func (w *wheel) remove(s *Socket) {
 	w.count--
 }
 
-// expired removes those that are due at now and returns them in a list by entry.next.
-func (w *wheel) expired(now time.Duration) (list *Socket) {
-	last := int64(now / wheelTick)
-	for tick := w.at; tick <= min(last, w.at+wheelSlots-1); tick++ {
+// expired removes those that are due at now and appends them to list. While they are dealt with others may add them again.
+func (w *wheel) expired(now time.Duration, list []*Socket) []*Socket {
+	from, last := w.at, int64(now/wheelTick)
+	w.at = max(w.at, last)
+	for tick := from; tick <= min(last, from+wheelSlots-1); tick++ {
 		for s := w.slots[tick%wheelSlots]; s != nil; {
-			next := s.timers.next
-			if s.timers.due <= now {
+			next, due := s.timers.next, s.timers.due
+			switch {
+			case due <= now:
 				w.remove(s)
-				s.timers.next, list = list, s
+				list = append(list, s)
+			case tick < last: // it was farther away than there are slots
+				w.remove(s)
+				w.add(s, due)
 			}
 			s = next
 		}
 	}
-	w.at = max(w.at, last)
 	return list
 }
 
@@ -157,6 +161,9 @@ func (h *shard) setAlarm() {
 	}
 }
 
+// keptDue is how many sockets a shard keeps room for that are due at once.
+const keptDue = 64
+
 // ring lets those tick that are due.
 func (h *shard) ring() {
 	h.mu.Lock()
@@ -166,15 +173,18 @@ func (h *shard) ring() {
 	}
 	h.ringing = true
 	now := h.loop.now()
-	list := h.wheel.expired(now)
+	h.due = h.wheel.expired(now, h.due[:0])
+	due := h.due
 	h.mu.Unlock()
-	for list != nil {
-		s := list
-		list, s.timers.next = s.timers.next, nil
+	for i, s := range due {
+		due[i] = nil
 		s.tick(now)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if cap(h.due) > keptDue {
+		h.due = nil
+	}
 	h.ringing = false
 	h.alarmAt = 0
 	h.setAlarm()
