@@ -7,7 +7,7 @@ import (
 
 const (
 	minBuffer = 1 << 10
-	maxKept   = 64 << 10 // a larger buffer is left to the garbage collector
+	maxKept   = 1 << 20 // a larger buffer is left to the garbage collector
 )
 
 // A Buffer holds bytes that are on their way. It belongs to one owner at a time, who hands it on or frees it.
@@ -15,7 +15,7 @@ type Buffer struct{ B []byte }
 
 // buffers are kept by capacity, the powers of two from minBuffer to maxKept: who waits for the rest of a small message
 // must not hold what a large one left behind.
-var buffers [7]sync.Pool
+var buffers [11]sync.Pool
 
 // getBuffer returns an empty buffer with room for n bytes at least.
 func getBuffer(n int) *Buffer {

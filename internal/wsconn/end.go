@@ -260,8 +260,12 @@ type transport interface {
 	// fill reads at most n bytes into s.in, which it provides. errParked: none are there, the reading role is given up, and
 	// somebody will run the socket when there are.
 	fill(s *Socket, n int) (int, error)
-	// yield gives up the reading role for now, if others are waiting for their turn.
+	// yield lets others have their turn. It reports whether it gave up the reading role for that.
 	yield() bool
+	// behind reports whether something is there to be read that nobody has come to read.
+	behind() bool
+	// ended reports whether the peer has ended the connection, also while nobody reads. Where that cannot be known it has not.
+	ended() bool
 
 	// direct reports whether write takes what the network takes at once. If not, there is only writeAll.
 	direct() bool

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 )
 
@@ -67,7 +68,14 @@ func (c *raw) readOnce(fd uintptr) bool {
 	return c.rerr != errParked
 }
 
-func (c *raw) yield() bool { return false }
+func (c *raw) yield() bool {
+	runtime.Gosched()
+	return false
+}
+
+func (c *raw) behind() bool { return false }
+
+func (c *raw) ended() bool { return endedConn(c.rc) }
 
 func (c *raw) direct() bool { return true }
 

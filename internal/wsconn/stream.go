@@ -2,6 +2,8 @@ package wsconn
 
 import (
 	"net"
+	"runtime"
+	"syscall"
 )
 
 // A stream is a transport on any net.Conn, such as TLS: it can only wait. The goroutine that reads holds a small buffer meanwhile.
@@ -26,7 +28,31 @@ func (c *stream) fill(s *Socket, n int) (int, error) {
 	return got, err
 }
 
-func (c *stream) yield() bool { return false }
+func (c *stream) yield() bool {
+	runtime.Gosched()
+	return false
+}
+
+func (c *stream) behind() bool { return false }
+
+// ended knows of TLS over TCP.
+func (c *stream) ended() bool {
+	outer, ok := c.Conn.(interface{ NetConn() net.Conn })
+	if !ok {
+		return false
+	}
+	tcp, ok := outer.NetConn().(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	rc, err := tcp.SyscallConn()
+	return err == nil && endedConn(rc)
+}
+
+// endedConn is peerEnded for a descriptor of Go's.
+func endedConn(rc syscall.RawConn) (ended bool) {
+	return rc.Control(func(fd uintptr) { ended = peerEnded(int(fd)) }) == nil && ended
+}
 
 func (c *stream) direct() bool { return false }
 
