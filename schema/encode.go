@@ -13,6 +13,8 @@ import (
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -32,6 +34,8 @@ func (p *Plan) Append(dst []byte, v any, id []byte) ([]byte, error) {
 		dst, err = p.wrap(dst, body, id)
 	}
 	if buf.Cap() <= maxKept {
+		buf.Reset()
+		testhook.Freed(buf.AvailableBuffer())
 		buffers.Put(buf)
 	}
 	if err != nil {

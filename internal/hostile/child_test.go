@@ -23,10 +23,14 @@ import (
 	"time"
 
 	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 // childEnv holds the mode of the server that this process is to be.
 const childEnv = "WSROUTER_HOSTILE_CHILD"
+
+// poisonEnv is set for a server whose pools are poisoned.
+const poisonEnv = "WSROUTER_HOSTILE_POISON"
 
 // plainMode is a server of TCP that sends back what it gets, to tell what the machine takes from what the router does.
 const plainMode = "plain"
@@ -144,9 +148,11 @@ func newRouter(mode string, logger *slog.Logger, change func(*wsrouter.Options))
 	return r
 }
 
+var endpoints = []string{"/ws", "/calm", "/big", "/quick", "/slow", "/wait", "/hosts", "/deflate"}
+
 // routes are the endpoints of the child.
 func routes(mode string, logger *slog.Logger) http.Handler {
-	mux := http.NewServeMux()
+	mux := http.NewServeMux() // whose paths stand in endpoints too
 	mux.Handle("/ws", newRouter(mode, logger, nil))
 	mux.Handle("/calm", newRouter(mode, logger, func(o *wsrouter.Options) { o.PingInterval = -1 })) // for others, who read only now and then
 	mux.Handle("/big", newRouter(mode, logger, func(o *wsrouter.Options) { o.MaxMessage = bigLimit }))
@@ -173,6 +179,7 @@ type stat struct {
 
 // beServer serves until stdin ends, and answers a line there by one on stdout. The first two lines it writes are its addresses.
 func beServer(mode string) {
+	testhook.Poison = os.Getenv(poisonEnv) != ""
 	debug.SetTraceback("all")
 	lines := &logLines{}
 	handler := routes(mode, slog.New(slog.NewTextHandler(lines, nil)))

@@ -32,9 +32,7 @@ var modes = []string{"goroutine", "idle"}
 
 // notYet are the rows that the present connection layer does not pass, with the reason. A row that passes must leave the list, unless
 // its reason begins with "sometimes": then it depends on how busy the machine is. A mode stands here as "mode/…".
-var notYet = map[string]string{
-	"pools poisoned with 0xAA": "no hook fills pools yet",
-}
+var notYet = map[string]string{}
 
 // An input is what a hostile peer does.
 type input struct {
@@ -90,7 +88,7 @@ func TestHostile(t *testing.T) {
 }
 
 func testMode(t *testing.T, mode string) {
-	r := newRunner(t, mode)
+	r := newRunner(t, mode, raceFactor > 1)
 	var missing []string
 	table := inputs()
 	for i := range table {
@@ -154,10 +152,10 @@ type runner struct {
 	results                 []result
 }
 
-func newRunner(t *testing.T, mode string) *runner {
-	s := startServer(t, mode)
+func newRunner(t *testing.T, mode string, poisoned bool) *runner {
+	s := startServer(t, mode, poisoned)
 	r := &runner{server: s, others: startOthers(t, s.addr, otherCount, false), again: maxAgain}
-	r.plain = startOthers(t, startServer(t, plainMode).addr, plainCount, true)
+	r.plain = startOthers(t, startServer(t, plainMode, false).addr, plainCount, true)
 	r.others.open()
 	r.others.close() // connected
 	before := s.ask(t, "settle")
@@ -166,8 +164,59 @@ func newRunner(t *testing.T, mode string) *runner {
 	took, _, _ := r.others.close()
 	after := s.ask(t, "stat")
 	r.perEcho = (after.CPU - before.CPU) / time.Duration(max(len(took), 1))
+	s.warm(t)
 	r.measureBase(t)
 	return r
+}
+
+// warm lets every router begin what it keeps, which is its workers and its epoll set.
+func (s *server) warm(t *testing.T) {
+	var all sync.WaitGroup
+	for _, path := range endpoints {
+		for id := range 16 {
+			all.Go(func() {
+				p, err := openAt(s.addr, path, id)
+				if err != nil {
+					t.Errorf("%s: %v", path, err)
+					return
+				}
+				for range 10 {
+					_ = p.echoes("warm")
+				}
+				_ = p.write(bye)
+				p.frame()
+				p.conn.Close()
+			})
+		}
+	}
+	all.Wait()
+	<-time.After(workersEnd)
+}
+
+// workersEnd is when workers that are not needed any more have ended, with some time to spare.
+const workersEnd = 1500 * time.Millisecond
+
+// TestPoisoned plays what may be survived, against a server that fills memory as it frees it: what it answers is its own. Under -race
+// TestHostile does so for every row.
+func TestPoisoned(t *testing.T) {
+	for _, mode := range modes {
+		t.Run(mode, func(t *testing.T) {
+			r := newRunner(t, mode, true)
+			table := inputs()
+			for i := range table {
+				in := &table[i]
+				if !strings.HasSuffix(in.want, "1000") && in.want != "own" {
+					continue
+				}
+				t.Run(in.name, func(t *testing.T) {
+					faults, _ := r.run(t, in)
+					for _, f := range faults {
+						t.Error(f)
+					}
+				})
+			}
+		})
+	}
 }
 
 // measureBase notes what the server holds with the others connected and idle.

@@ -3,6 +3,8 @@ package wsconn
 import (
 	"math/bits"
 	"sync"
+
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 const (
@@ -50,6 +52,7 @@ func (b *Buffer) free() {
 	if n < minBuffer || n > maxKept || n&(n-1) != 0 {
 		return
 	}
+	testhook.Freed(b.B)
 	b.B = b.B[:0]
 	buffers[bits.Len(uint(n/minBuffer))-1].Put(b)
 }

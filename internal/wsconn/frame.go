@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 const (
@@ -134,6 +136,7 @@ func (p *parser) release() {
 	t.control.free()
 	t.data.free()
 	*t = part{}
+	testhook.Freed(t.head[:])
 	p.part = nil
 	parts.Put(t)
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 const (
@@ -449,6 +451,7 @@ func (s *Socket) emptied() {
 		queue = nil
 	}
 	*w = waiting{queue: queue, payload: payload}
+	testhook.Freed(payload)
 	waitings.Put(w)
 	s.out.w, s.out.episode = nil, 0
 }
