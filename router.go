@@ -39,10 +39,11 @@ type router struct {
 	table    table
 	freezing freezer
 
-	loop   *wsconn.Loop
-	rooms  rooms
-	live   live
-	warned sync.Map // reflect.Type → struct{}: undeclared types that were logged
+	loop     *wsconn.Loop
+	rooms    rooms
+	live     live
+	refusals refusals
+	warned   sync.Map // reflect.Type → struct{}: undeclared types that were logged
 }
 
 // New returns a router whose connections carry an S, a struct whose path, query, header, cookie and subprotocol

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 	"github.com/wsrouter-go/wsrouter/schema"
@@ -196,6 +197,7 @@ func (c *conn) Limited(data []byte, binary bool) {
 	defer c.recoverPanic()
 	c.phase = "limiting"
 	o := &c.router.opts
+	c.logRefused(codeRateLimited)
 	if o.RateClose {
 		c.close(1008, "too many messages")
 		return
@@ -218,7 +220,7 @@ func (c *conn) settle(f Frame, err error) {
 	case err == nil:
 	case c.closedBy(err):
 	case errors.As(err, &protocol):
-		c.logger().Debug("wsrouter: frame refused", "code", protocol.Code, "reason", protocol.Reason)
+		c.logRefused(strconv.Itoa(protocol.Code), "reason", protocol.Reason)
 		c.closeAs(protocol.Code, protocol.Reason)
 	case errors.As(err, &failure) && failure != nil:
 		if failure.cause != nil {
@@ -226,7 +228,7 @@ func (c *conn) settle(f Frame, err error) {
 		}
 		c.answer(failure, c.router.correlationID(f.Data))
 	case errors.As(err, &validation):
-		c.logger().Debug("wsrouter: message refused", "code", validation.Code, "issues", validation)
+		c.logRefused(validation.Code, "issues", validation)
 		c.answer(validation.reply(), c.router.correlationID(f.Data))
 	case over(c.ctx, err), errors.Is(err, ErrDropped): // of drops the outbox has told, once for each episode
 		c.logger().Debug("wsrouter: handler saw the end, or a full outbox", "err", err)
