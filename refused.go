@@ -2,6 +2,7 @@ package wsrouter
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -62,4 +63,13 @@ func (c *conn) logRefused(kind string, args ...any) {
 		args = append(args, "not_logged", silent)
 	}
 	c.logger().Log(c.ctx, level, "wsrouter: message refused", append([]any{"code", kind}, args...)...)
+}
+
+// brief cuts a text for the log: a hundred issues, with names that the peer chose, are more than a line.
+func brief(s string) string {
+	const most = 1 << 10
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }

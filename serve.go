@@ -228,7 +228,7 @@ func (c *conn) settle(f Frame, err error) {
 		}
 		c.answer(failure, c.router.correlationID(f.Data))
 	case errors.As(err, &validation):
-		c.logRefused(validation.Code, "issues", validation)
+		c.logRefused(validation.Code, "issues", brief(validation.Error()))
 		c.answer(validation.reply(), c.router.correlationID(f.Data))
 	case over(c.ctx, err), errors.Is(err, ErrDropped): // of drops the outbox has told, once for each episode
 		c.logger().Debug("wsrouter: handler saw the end, or a full outbox", "err", err)

@@ -187,7 +187,7 @@ func (s *scanner) unknown(n *node, names *object, name []byte) bool {
 		}
 		return s.value(n.elem)
 	}
-	if n.closed {
+	if n.closed && !s.full() {
 		s.refuse(n, string(name))
 	}
 	return s.skip(false)

@@ -10,6 +10,9 @@ import (
 
 // value checks the value at pos by its plan, and leaves pos behind it.
 func (s *scanner) value(n *node) bool {
+	if s.full() { // what else is wrong is not told: it need not be found
+		return s.skip(false)
+	}
 	c := s.peek()
 	if c == 'n' && n.kind != kindRaw && n.kind != kindCustom {
 		return s.null(n)

@@ -125,6 +125,10 @@ func (s *Socket) step() (mine bool) {
 	case eventText, eventBinary:
 		return s.deliver(ev)
 	case eventPing:
+		if !s.listed.Load() {
+			s.shard.busy(s) // it may hold replies
+		}
+		s.holdReplies()
 		s.pong(ev.data)
 	case eventClosing:
 		s.deaf = true

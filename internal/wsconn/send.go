@@ -283,10 +283,14 @@ func (s *Socket) letGo() {
 func (s *Socket) pong(payload []byte) {
 	s.out.mu.Lock()
 	if !s.out.shut {
-		w := s.hold()
-		w.pong, w.payload = true, append(w.payload[:0], payload...)
-		if !s.out.corked {
-			s.flushLocked()
+		switch w := s.hold(); {
+		case s.out.corked && !s.out.blocked && !w.pong && w.big == nil && w.head == len(w.queue) && (w.wire == nil || len(w.wire.B) < maxWire-maxControl):
+			w.control(opPong, payload)
+		default:
+			w.pong, w.payload = true, append(w.payload[:0], payload...)
+			if !s.out.corked {
+				s.flushLocked()
+			}
 		}
 	}
 	s.unlock()
