@@ -46,6 +46,7 @@ type router struct {
 	live            live
 	epoch           time.Time
 	counters        wsconn.Counters
+	refusals        refusals
 	opened, refused atomic.Uint64
 
 	warned sync.Map // reflect.Type → struct{}: undeclared types that were logged

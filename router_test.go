@@ -247,6 +247,7 @@ func TestReportOnly(t *testing.T) {
 		logs := []string{
 			`WARN wsrouter: message breaks rules message="question" issues="validation_failed: /text must have at least 1 character"`,
 			`WARN wsrouter: message breaks rules message="question" issues="validation_failed: /text is required"`,
+			`INFO wsrouter: message refused message="question" code="validation_failed" issues="validation_failed: /text must be a string"`,
 		}
 		if !slices.Equal(rec.logs, logs) {
 			t.Errorf("logs %s", strings.Join(rec.logs, "\n"))

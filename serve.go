@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 	"github.com/wsrouter-go/wsrouter/schema"
@@ -218,6 +219,7 @@ func (c *conn) limit(f Frame) {
 	defer c.recoverPanic()
 	c.phase = "limiting"
 	o := &c.router.opts
+	c.logRefused(codeRateLimited)
 	if o.RateClose {
 		c.close(1008, "too many messages")
 		return
@@ -243,7 +245,7 @@ func (c *conn) settle(f Frame, err error) Outcome {
 	case c.closedBy(err):
 		return OutcomeClose
 	case errors.As(err, &protocol):
-		c.logger().Debug("wsrouter: frame refused", "code", protocol.Code, "reason", protocol.Reason)
+		c.logRefused(strconv.Itoa(protocol.Code), "reason", protocol.Reason)
 		c.closeAs(protocol.Code, protocol.Reason)
 		return OutcomeClose
 	case errors.As(err, &failure) && failure != nil:
@@ -253,7 +255,7 @@ func (c *conn) settle(f Frame, err error) Outcome {
 		c.answer(failure, c.router.correlationID(f.Data))
 		return OutcomeError
 	case errors.As(err, &validation):
-		c.logger().Debug("wsrouter: message refused", "code", validation.Code, "issues", validation)
+		c.logRefused(validation.Code, "issues", brief(validation.Error()))
 		c.answer(validation.reply(), c.router.correlationID(f.Data))
 		return OutcomeInvalid
 	case over(c.ctx, err), errors.Is(err, ErrDropped): // of drops the outbox has told, once for each episode

@@ -269,8 +269,12 @@ type transport interface {
 	fill(s *Socket, n int) (int, error)
 	// unread reports whether something is there that fill has not taken, or the end, as far as that can be known.
 	unread(s *Socket) bool
-	// yield gives up the reading role for now, if others are waiting for their turn.
+	// yield lets others have their turn. It reports whether it gave up the reading role for that.
 	yield() bool
+	// behind reports whether something is there to be read that nobody has come to read.
+	behind() bool
+	// ended reports whether the peer has ended the connection, also while nobody reads. Where that cannot be known it has not.
+	ended() bool
 
 	// direct reports whether write takes what the network takes at once. If not, there is only writeSome.
 	direct() bool

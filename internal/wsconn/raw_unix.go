@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 )
 
@@ -70,7 +71,14 @@ func (c *raw) readOnce(fd uintptr) bool {
 
 func (c *raw) unread(*Socket) bool { return unread(c.rc) }
 
-func (c *raw) yield() bool { return false }
+func (c *raw) yield() bool {
+	runtime.Gosched()
+	return false
+}
+
+func (c *raw) behind() bool { return false }
+
+func (c *raw) ended() bool { return endedConn(c.rc) }
 
 func (c *raw) direct() bool { return true }
 

@@ -10,7 +10,7 @@ import (
 const (
 	readSize = 8 << 10
 
-	// What one turn of a socket may handle before others have theirs, in idle mode.
+	// What one turn of a socket may handle before others have theirs.
 	maxTurnFrames = 64
 	maxTurnBytes  = 256 << 10
 
@@ -37,8 +37,11 @@ func (s *Socket) read() {
 				return
 			}
 			frames, bytes = frames+1, bytes+s.r-before
-			if (frames >= maxTurnFrames || bytes >= maxTurnBytes) && s.conn.yield() {
-				return
+			if frames >= maxTurnFrames || bytes >= maxTurnBytes {
+				if s.conn.yield() {
+					return
+				}
+				frames, bytes = 0, 0
 			}
 		}
 		s.uncork()
@@ -46,6 +49,7 @@ func (s *Socket) read() {
 		s.noteUnfinished()
 		room := s.room()
 		if room == 0 {
+			s.schedule(s.loop.now() + sweepTime)
 			return
 		}
 		n, err := s.conn.fill(s, room)
@@ -121,6 +125,10 @@ func (s *Socket) step() (mine bool) {
 	case eventText, eventBinary:
 		return s.deliver(ev)
 	case eventPing:
+		if !s.listed.Load() {
+			s.shard.busy(s) // it may hold replies
+		}
+		s.holdReplies()
 		s.pong(ev.data)
 	case eventClosing:
 		s.deaf = true

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 const (
@@ -328,10 +330,14 @@ func (s *Socket) letGo() {
 func (s *Socket) pong(payload []byte) {
 	s.out.mu.Lock()
 	if !s.out.shut {
-		w := s.hold()
-		w.pong, w.payload = true, append(w.payload[:0], payload...)
-		if !s.out.corked {
-			s.flushLocked()
+		switch w := s.hold(); {
+		case s.out.corked && !s.out.blocked && !w.pong && w.big == nil && w.head == len(w.queue) && (w.wire == nil || len(w.wire.B) < maxWire-maxControl):
+			w.control(opPong, payload)
+		default:
+			w.pong, w.payload = true, append(w.payload[:0], payload...)
+			if !s.out.corked {
+				s.flushLocked()
+			}
 		}
 	}
 	s.unlock()
@@ -509,6 +515,7 @@ func (s *Socket) emptied() {
 		queue = nil
 	}
 	*w = waiting{queue: queue, payload: payload}
+	testhook.Freed(payload)
 	waitings.Put(w)
 	s.out.w = nil
 	if s.out.drops != nil {

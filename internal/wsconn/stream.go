@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"net"
+	"runtime"
 	"syscall"
 )
 
@@ -32,19 +33,43 @@ func (c *stream) fill(s *Socket, n int) (int, error) {
 
 // unread knows of what lies under TLS.
 func (c *stream) unread(*Socket) bool {
+	rc := c.under()
+	return rc != nil && unread(rc)
+}
+
+func (c *stream) yield() bool {
+	runtime.Gosched()
+	return false
+}
+
+func (c *stream) behind() bool { return false }
+
+func (c *stream) ended() bool {
+	rc := c.under()
+	return rc != nil && endedConn(rc)
+}
+
+// under is the descriptor under TLS; nil: it is not known.
+func (c *stream) under() syscall.RawConn {
 	over, ok := c.Conn.(interface{ NetConn() net.Conn })
 	if !ok {
-		return false
+		return nil
 	}
 	sc, ok := over.NetConn().(syscall.Conn)
 	if !ok {
-		return false
+		return nil
 	}
 	rc, err := sc.SyscallConn()
-	return err == nil && unread(rc)
+	if err != nil {
+		return nil
+	}
+	return rc
 }
 
-func (c *stream) yield() bool { return false }
+// endedConn is peerEnded for a descriptor of Go's.
+func endedConn(rc syscall.RawConn) (ended bool) {
+	return rc.Control(func(fd uintptr) { ended = peerEnded(int(fd)) }) == nil && ended
+}
 
 func (c *stream) direct() bool { return false }
 

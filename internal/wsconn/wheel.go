@@ -168,6 +168,9 @@ func (h *shard) setAlarm() {
 	}
 }
 
+// keptDue is how many sockets a shard keeps room for that are due at once.
+const keptDue = 64
+
 // ring lets those tick that are due.
 func (h *shard) ring() {
 	h.mu.Lock()
@@ -247,7 +250,7 @@ func (s *Socket) pause() time.Duration {
 // tick does what is due and schedules what comes next. The loop's shard calls it, one at a time for each socket.
 func (s *Socket) tick(now time.Duration) {
 	next := min(s.checkClose(now), s.checkWrite(now), s.checkMessage(now), s.checkExpiry(now))
-	next = min(next, s.checkLife(now))
+	next = min(next, s.checkLife(now), s.checkEnd(now))
 	if !s.has(flagGone) {
 		s.schedule(next)
 	}
@@ -295,8 +298,28 @@ func (s *Socket) checkMessage(now time.Duration) time.Duration {
 	case now < by:
 		return by
 	}
+	if s.isDeaf() { // it was us who did not read
+		s.since.CompareAndSwap(int64(since), int64(now))
+		return now + s.loop.MessageTimeout
+	}
 	s.fail(statusPolicy, fmt.Errorf("a message was not complete within %v", s.loop.MessageTimeout))
 	return never
+}
+
+// checkEnd finds the end of a connection that nobody reads, because much has been read ahead.
+func (s *Socket) checkEnd(now time.Duration) time.Duration {
+	s.mu.Lock()
+	starved := s.starved
+	s.mu.Unlock()
+	switch {
+	case !starved || s.has(flagGone):
+		return never
+	case s.conn.ended():
+		s.finish(End{Code: statusAbnormal, Err: lost("reading", errEndUnread)})
+		s.drop()
+		return never
+	}
+	return now + sweepTime
 }
 
 func (s *Socket) checkExpiry(now time.Duration) time.Duration {
@@ -361,5 +384,5 @@ func (s *Socket) moves() bool {
 func (s *Socket) isDeaf() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.starved || s.phase.Load()&phaseMask == phaseHandling
+	return s.starved || s.phase.Load()&phaseMask == phaseHandling || s.conn.behind()
 }

@@ -103,7 +103,10 @@ const (
 	statusExpired  = 4401
 )
 
-var errInterrupted = errors.New("a handler did not return")
+var (
+	errInterrupted = errors.New("a handler did not return")
+	errEndUnread   = errors.New("the peer ended it behind more messages than are read ahead")
+)
 
 func lost(doing string, err error) error {
 	return fmt.Errorf("connection lost while %s: %w", doing, err)

@@ -42,6 +42,8 @@ type server struct {
 	*wsconn.Socket
 	message func(data []byte, binary bool) // may be nil
 	linger  time.Duration                  // of Ended
+	theirs  net.Conn                       // the other end, where it is kept
+	onEnded func()                         // may be nil
 
 	mu   sync.Mutex
 	got  []string
@@ -76,6 +78,9 @@ func (s *server) Message(data []byte, binary bool) {
 
 func (s *server) Ended(e wsconn.End) {
 	time.Sleep(s.linger) // in a bubble
+	if s.onEnded != nil {
+		s.onEnded()
+	}
 	s.mu.Lock()
 	s.ends = append(s.ends, e)
 	first := len(s.ends) == 1
