@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -288,7 +289,34 @@ func (r *router) encode(msg any, id []byte) (*message, *wsconn.Buffer, error) {
 	return m, b, nil
 }
 
-// delivery says what may become of the message in b if its peer reads too slowly.
+// declaredName is the name under which m stands in data, the first of several if that cannot be told; "" if nothing declares m.
+func (m *message) declaredName(data []byte, discriminator string) string {
+	if !m.declared {
+		return ""
+	}
+	return m.nameIn(data, discriminator)
+}
+
+// nameIn is declaredName for what is known to be declared.
+func (m *message) nameIn(data []byte, discriminator string) string {
+	if names := m.wire; len(names) > 1 {
+		if v, ok := schema.Member(data, discriminator); ok && slices.Contains(names, string(canonical(v))) {
+			return text(v)
+		}
+	}
+	return m.name()
+}
+
+// delivery says what may become of the message in b, of type m, if its peer reads too slowly.
+func (r *router) delivery(m *message, b *wsconn.Buffer) wsconn.Delivery {
+	d := m.delivery(b)
+	if r.opts.observesDrops() {
+		d.Name = m.declaredName(b.B[wsconn.HeaderRoom:], r.opts.Discriminator)
+	}
+	return d
+}
+
+// delivery is that for who does not want to know of it.
 func (m *message) delivery(b *wsconn.Buffer) wsconn.Delivery {
 	switch {
 	case m.drop:

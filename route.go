@@ -32,6 +32,14 @@ func (rt *route) name() string {
 	return rt.message.name()
 }
 
+// declaredName is the name under which the message in data came, or the handler's if that cannot be told.
+func (rt *route) declaredName(data []byte, discriminator string) string {
+	if rt.as != "" {
+		return rt.as
+	}
+	return rt.message.nameIn(data, discriminator)
+}
+
 // who is the handler in a panic's text.
 func (rt *route) who() string { return orElse(rt.handlerName, "another handler") }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 	"github.com/wsrouter-go/wsrouter/schema"
@@ -14,6 +15,9 @@ import (
 
 // Open runs OnConnect: it implements wsconn.Handler, as what follows does.
 func (c *conn) Open() {
+	if c.untold {
+		c.close(1011, "internal error")
+	}
 	if c.router.onConnect == nil {
 		return
 	}
@@ -36,11 +40,19 @@ func (c *conn) Open() {
 
 // Message handles one message.
 func (c *conn) Message(data []byte, binary bool) {
+	f := Frame{Data: data, Binary: binary}
+	begun := c.messageBegins()
+	outcome := c.handle(f)
+	c.observeMessage(f, begun, outcome)
+	c.handling.Store(nil)
+}
+
+// handle does all for one message.
+func (c *conn) handle(f Frame) (outcome Outcome) {
+	outcome = OutcomePanic // unless it returns
 	defer c.recoverPanic()
 	c.phase = "routing"
-	f := Frame{Data: data, Binary: binary}
-	c.settle(f, c.take(f))
-	c.handling.Store(nil)
+	return c.settle(f, c.take(f))
 }
 
 // take leads a frame to whoever is to handle it.
@@ -109,18 +121,12 @@ func (c *conn) call(ctx context.Context, rt *route, in *Incoming, f Frame) error
 	return rt.call(ctx, c, in)
 }
 
-// wireName is the name that the message in data came under.
+// wireName is the name that the message in data came under, one of those that are declared. "" if it has none.
 func (rt *route) wireName(data []byte, discriminator string) string {
-	names := rt.message.wire
-	switch {
-	case len(names) == 1:
-		return rt.name()
-	case len(names) > 1:
-		if v, ok := schema.Member(data, discriminator); ok {
-			return text(v)
-		}
+	if rt.message.wire == nil {
+		return rt.as
 	}
-	return rt.as
+	return rt.declaredName(data, discriminator)
 }
 
 // tolerate reports whether a message with issues is handled all the same, under ReportOnly.
@@ -203,24 +209,32 @@ func (r *router) callWith(ctx context.Context, c *conn, v any) error {
 
 // Limited answers a message that came too soon.
 func (c *conn) Limited(data []byte, binary bool) {
+	f := Frame{Data: data, Binary: binary}
+	begun := c.messageBegins()
+	c.limit(f)
+	c.observeMessage(f, begun, OutcomeLimited)
+}
+
+func (c *conn) limit(f Frame) {
 	defer c.recoverPanic()
 	c.phase = "limiting"
 	o := &c.router.opts
+	c.logRefused(codeRateLimited)
 	if o.RateClose {
 		c.close(1008, "too many messages")
 		return
 	}
 	var id []byte
-	if binary == o.Binary {
-		id = c.router.correlationID(data)
+	if f.Binary == o.Binary {
+		id = c.router.correlationID(f.Data)
 	}
 	c.answer(&Error{Code: codeRateLimited, Detail: "too many messages, this one was not handled: send more slowly"}, id)
 }
 
 // settle does what the outcome of a handler, middleware, dispatcher or fallback asks for.
-func (c *conn) settle(f Frame, err error) {
+func (c *conn) settle(f Frame, err error) Outcome {
 	if err == nil {
-		return
+		return OutcomeOK
 	}
 	var (
 		protocol   *ProtocolError
@@ -229,23 +243,28 @@ func (c *conn) settle(f Frame, err error) {
 	)
 	switch {
 	case c.closedBy(err):
+		return OutcomeClose
 	case errors.As(err, &protocol):
-		c.logger().Debug("wsrouter: frame refused", "code", protocol.Code, "reason", protocol.Reason)
+		c.logRefused(strconv.Itoa(protocol.Code), "reason", protocol.Reason)
 		c.closeAs(protocol.Code, protocol.Reason)
+		return OutcomeClose
 	case errors.As(err, &failure) && failure != nil:
 		if failure.cause != nil {
 			c.logger().Warn("wsrouter: error answered", "code", failure.Code, "err", err)
 		}
 		c.answer(failure, c.router.correlationID(f.Data))
+		return OutcomeError
 	case errors.As(err, &validation):
-		c.logger().Debug("wsrouter: message refused", "code", validation.Code, "issues", validation)
+		c.logRefused(validation.Code, "issues", brief(validation.Error()))
 		c.answer(validation.reply(), c.router.correlationID(f.Data))
+		return OutcomeInvalid
 	case over(c.ctx, err), errors.Is(err, ErrDropped): // of drops the outbox has told, once for each episode
 		c.logger().Debug("wsrouter: handler saw the end, or a full outbox", "err", err)
-	default:
-		c.logger().Error("wsrouter: handler failed", "in", c.phase, "err", err)
-		c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))
+		return OutcomeOver
 	}
+	c.logger().Error("wsrouter: handler failed", "in", c.phase, "err", err)
+	c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))
+	return OutcomeFailed
 }
 
 // closedBy closes the connection if err was made by Close.
@@ -272,30 +291,54 @@ func (c *conn) answer(e *Error, id []byte) {
 
 // recoverPanic closes the connection if the function that it is deferred in panics.
 func (c *conn) recoverPanic() {
-	p := recover()
-	if p == nil {
-		return
+	if p := recover(); p != nil {
+		c.panicked(c.phase, p)
 	}
-	c.logger().Error("wsrouter: panic", "in", c.phase, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	c.handling.Store(nil)
-	c.close(1011, "internal error")
+}
+
+// recoverLog is the same for what only tells the log, beside a handler that may run.
+func (c *conn) recoverLog() {
+	if p := recover(); p != nil {
+		c.panicked("Options.Logger", p)
+	}
+}
+
+// panicked closes the connection because of the panic p.
+func (c *conn) panicked(in string, p any) {
+	stack := string(debug.Stack())
+	tell(func() { c.logger().Error("wsrouter: panic", "in", in, "panic", fmt.Sprint(p), "stack", stack) })
+	if !c.socket.Over() { // else the end has its code
+		c.close(1011, "internal error")
+	}
+}
+
+// tell logs where nothing else may come to harm. If the log panics, there is nobody left to tell.
+func tell(log func()) {
+	defer func() { _ = recover() }()
+	log()
 }
 
 // Ended takes note of the end, as soon as it is seen.
 func (c *conn) Ended(end wsconn.End) {
-	if end.Code == 1013 && !end.Remote {
-		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
-	}
 	if c.unbase != nil {
 		c.unbase()
 	}
 	c.router.live.release(c)
 	c.cancel(ErrClosed)
 	c.router.rooms.leaveAll(c)
+	if end.Code == 1013 && !end.Remote {
+		defer c.recoverLog()
+		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
+	}
 }
 
 // Finish runs OnDisconnect.
 func (c *conn) Finish(end wsconn.End) {
+	c.finish(end)
+	c.observeClose(end)
+}
+
+func (c *conn) finish(end wsconn.End) {
 	defer c.recoverPanic()
 	c.phase = "OnDisconnect"
 	c.handling.Store(nil)
@@ -311,7 +354,13 @@ func (c *conn) Finish(end wsconn.End) {
 // Released forgets the connection: nothing of it runs any more.
 func (c *conn) Released() { c.router.live.remove(c) }
 
-// Dropped logs that an episode of drops has begun.
-func (c *conn) Dropped(before uint64) {
-	c.logger().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", c.router.opts.Outbox, "dropped_before", before)
+// Dropped logs that an episode of drops has begun, and tells the observer of each.
+func (c *conn) Dropped(d wsconn.Drops) {
+	defer c.recoverLog()
+	if d.Names != nil {
+		c.observeDrops(d.Names)
+	}
+	if d.Begin {
+		c.logger().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", c.router.opts.Outbox, "dropped_before", d.Before)
+	}
 }

@@ -13,6 +13,8 @@ import (
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -42,6 +44,8 @@ func (p *Plan) appendTwice(dst []byte, v any, id []byte) ([]byte, error) {
 		dst, err = p.wrap(dst, body, id)
 	}
 	if buf.Cap() <= maxKept {
+		buf.Reset()
+		testhook.Freed(buf.AvailableBuffer())
 		buffers.Put(buf)
 	}
 	if err != nil {

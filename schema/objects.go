@@ -198,7 +198,7 @@ func (s *scanner) unknown(n *node, names *object, name []byte, into *entries) bo
 		into.put(key)
 		return ok
 	}
-	if n.closed {
+	if n.closed && !s.full() {
 		s.refuse(n, string(name))
 	}
 	return s.skip(false)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 // A scanner walks one message in place. Its methods return false when the walk must end: at malformed JSON
@@ -60,6 +62,9 @@ func (s *scanner) release() {
 	}
 	s.names.shrink()
 	s.edits.shrink()
+	testhook.Freed(s.text)
+	testhook.Freed(s.names.text)
+	testhook.Freed(s.edits.text)
 	scanners.Put(s)
 }
 

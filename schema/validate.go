@@ -12,6 +12,9 @@ import (
 // value checks the value at pos by its plan, stores it in dst, unless that is nowhere, and leaves pos behind it. What stands in
 // dst is of use only if there are no issues. dst is zero before, and its plan is storable.
 func (s *scanner) value(n *node, dst reflect.Value) bool {
+	if s.full() { // what else is wrong is not told: it need not be found
+		return s.skip(false)
+	}
 	c := s.peek()
 	if c == 'n' {
 		if n.kind != kindRaw && n.kind != kindCustom {

@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"reflect"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -24,10 +23,14 @@ import (
 	"time"
 
 	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 // childEnv holds the mode of the server that this process is to be.
 const childEnv = "WSROUTER_HOSTILE_CHILD"
+
+// poisonEnv is set for a server whose pools are poisoned.
+const poisonEnv = "WSROUTER_HOSTILE_POISON"
 
 // plainMode is a server of TCP that sends back what it gets, to tell what the machine takes from what the router does.
 const plainMode = "plain"
@@ -112,8 +115,7 @@ type flood struct {
 }
 
 func newRouter(mode string, logger *slog.Logger, change func(*wsrouter.Options)) *wsrouter.Router[session] {
-	o := &wsrouter.Options{Logger: logger}
-	setOption(o, "Idle", mode == "idle")
+	o := &wsrouter.Options{Logger: logger, Idle: mode == "idle"}
 	if change != nil {
 		change(o)
 	}
@@ -146,35 +148,23 @@ func newRouter(mode string, logger *slog.Logger, change func(*wsrouter.Options))
 	return r
 }
 
-// setOption sets a field of o. It reports whether there is such a field: rows that need one that is missing stand in notYet.
-func setOption(o *wsrouter.Options, field string, value any) bool {
-	f := reflect.ValueOf(o).Elem().FieldByName(field)
-	if !f.IsValid() {
-		return false
-	}
-	f.Set(reflect.ValueOf(value).Convert(f.Type()))
-	return true
-}
+var endpoints = []string{"/ws", "/calm", "/big", "/quick", "/slow", "/wait", "/hosts", "/deflate"}
 
 // routes are the endpoints of the child.
 func routes(mode string, logger *slog.Logger) http.Handler {
-	mux := http.NewServeMux()
+	mux := http.NewServeMux() // whose paths stand in endpoints too
 	mux.Handle("/ws", newRouter(mode, logger, nil))
 	mux.Handle("/calm", newRouter(mode, logger, func(o *wsrouter.Options) { o.PingInterval = -1 })) // for others, who read only now and then
 	mux.Handle("/big", newRouter(mode, logger, func(o *wsrouter.Options) { o.MaxMessage = bigLimit }))
 	mux.Handle("/quick", newRouter(mode, logger, func(o *wsrouter.Options) {
 		o.PingInterval, o.PongTimeout, o.WriteTimeout = quickPing, quickPing, quickWrite
 	}))
-	mux.Handle("/slow", newRouter(mode, logger, func(o *wsrouter.Options) { setOption(o, "MessageTimeout", slowWhole) }))
+	mux.Handle("/slow", newRouter(mode, logger, func(o *wsrouter.Options) { o.MessageTimeout = slowWhole }))
 	mux.Handle("/wait", newRouter(mode, logger, func(o *wsrouter.Options) {
 		o.WriteTimeout, o.Overflow = quickWrite, wsrouter.OverflowWait
 	}))
-	if hosts := (wsrouter.Options{}); setOption(&hosts, "Hosts", []string{}) {
-		mux.Handle("/hosts", newRouter(mode, logger, func(o *wsrouter.Options) { setOption(o, "Hosts", []string{allowedHost, "127.0.0.1"}) }))
-	}
-	if deflate := (wsrouter.Options{}); setOption(&deflate, "Compression", true) {
-		mux.Handle("/deflate", newRouter(mode, logger, func(o *wsrouter.Options) { setOption(o, "Compression", true) }))
-	}
+	mux.Handle("/hosts", newRouter(mode, logger, func(o *wsrouter.Options) { o.Hosts = []string{allowedHost, "127.0.0.1"} }))
+	mux.Handle("/deflate", newRouter(mode, logger, func(o *wsrouter.Options) { o.Compression = &wsrouter.Compression{} }))
 	return mux
 }
 
@@ -189,6 +179,7 @@ type stat struct {
 
 // beServer serves until stdin ends, and answers a line there by one on stdout. The first two lines it writes are its addresses.
 func beServer(mode string) {
+	testhook.Poison = os.Getenv(poisonEnv) != ""
 	debug.SetTraceback("all")
 	lines := &logLines{}
 	handler := routes(mode, slog.New(slog.NewTextHandler(lines, nil)))
@@ -197,12 +188,8 @@ func beServer(mode string) {
 		if err != nil {
 			log.Fatal(err)
 		}
-		srv := &http.Server{
-			Handler:           handler,
-			ReadHeaderTimeout: patience,
-			MaxHeaderBytes:    16 << 10,
-			ErrorLog:          log.New(lines, "", 0),
-		}
+		srv := wsrouter.Server(handler)
+		srv.ReadHeaderTimeout, srv.ErrorLog = patience, log.New(lines, "", 0)
 		go func() { log.Fatal(srv.Serve(l)) }()
 		fmt.Println(l.Addr())
 	}

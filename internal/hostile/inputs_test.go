@@ -35,9 +35,9 @@ func origins() []input {
 		{name: "origin 15 KB", header: "Origin: http://" + strings.Repeat("a.", 7500) + "example", want: "403", reply: 1 << 10},
 		{name: "two origins, ours first", header: "Origin: http://HOST\n+Origin: http://evil.example", want: "403"},
 		{name: "two origins, ours twice", header: "Origin: http://HOST\n+Origin: http://HOST", want: "403"},
-		{name: "rebound name", path: "/hosts", header: "Host: evil.example\nOrigin: http://evil.example", want: "403"},
-		{name: "rebound name without origin", path: "/hosts", header: "Host: evil.example", want: "403"},
-		{name: "rebound name by absolute URI", line: "GET http://evil.example/hosts HTTP/1.1", header: "Origin: http://evil.example", want: "403"},
+		{name: "rebound name", path: "/hosts", header: "Host: evil.example\nOrigin: http://evil.example", want: "421"},
+		{name: "rebound name without origin", path: "/hosts", header: "Host: evil.example", want: "421"},
+		{name: "rebound name by absolute URI", line: "GET http://evil.example/hosts HTTP/1.1", header: "Origin: http://evil.example", want: "421"},
 		{name: "allowed name", path: "/hosts", header: "Host: " + allowedHost + "\nOrigin: http://" + allowedHost, send: say("hi"), want: "echo 1000"},
 	}
 }
@@ -66,11 +66,11 @@ func handshakes() []input {
 		{name: "two keys", header: "+Sec-WebSocket-Key: " + sampleKey, want: "400"},
 		{name: "upgrade to something else", header: "Upgrade: h2c", want: "426"},
 		{name: "connection of 3000 tokens", header: "Connection: " + strings.Repeat("a,", 3000) + "Upgrade", send: say("hi"), want: "echo 1000"},
-		{name: "subprotocol of 8 KB blanks", header: "Sec-WebSocket-Protocol: a" + strings.Repeat(" ", 8000) + "b", send: say("hi"), want: "echo 1000"},
+		{name: "subprotocol of 8 KB blanks", header: "Sec-WebSocket-Protocol: a" + strings.Repeat(" ", 8000) + "b", want: "400"},
 		{name: "4000 subprotocols", header: "Sec-WebSocket-Protocol: " + strings.Repeat("p,", 4000) + "p", send: say("hi"), want: "echo 1000"},
-		{name: "extension garbage", header: "Sec-WebSocket-Extensions: constructor;;=,\"", send: say("hi"), want: "echo 1000"},
+		{name: "extension garbage", header: "Sec-WebSocket-Extensions: constructor;;=,\"", want: "400"},
 		{name: "extension not asked for", header: "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits", send: say("hi"), want: "echo 1000"},
-		{name: "4000 extensions", header: "Sec-WebSocket-Extensions: " + strings.Repeat("x,", 4000) + "x", send: say("hi"), want: "echo 1000"},
+		{name: "4000 extensions", header: "Sec-WebSocket-Extensions: " + strings.Repeat("x,", 4000) + "x", want: "400"},
 		{name: "1000 headers", header: strings.Repeat("+X-A: b\n", 1000), send: say("hi"), want: "echo 1000"},
 		{name: "3000 headers", header: strings.Repeat("+X-A: b\n", 3000), want: "431"},
 		{name: "header of 2 MB", header: "X-A: " + strings.Repeat("b", 2<<20), want: "431"},
@@ -251,7 +251,7 @@ func conversations() []input {
 		{name: "half closed in a message", play: halfInMessage, want: "gone"},
 		{name: "half closed while a handler runs", play: halfWhileBlocked, want: "gone"},
 		{name: "reset in a header", play: resetAfter("\x81"), want: ""},
-		{name: "reset in a frame", play: resetAfter(head(fin|opText, 1000) + "abc"), want: ""},
+		{name: "reset in a frame", play: resetAfter(head(fin|opText, 1000) + masked("abc")), want: ""},
 		{name: "reset between fragments", play: resetAfter(frame(opText, "abc")), want: ""},
 		{name: "reset while a handler runs", play: resetAfter(blocking), want: ""},
 		{name: "reset while a handler runs, 64 KB behind", play: resetAfter(blocking + strings.Repeat(say("behind"), 1400)), want: ""},
@@ -265,7 +265,6 @@ func conversations() []input {
 		{name: "opened and reset", count: 1000, play: resetAfter(""), want: ""},
 		{name: "close storm", count: 1000, send: bye, want: "1000"},
 		{name: "descriptor churn", count: *connections, play: churn, want: "own"},
-		{name: "pools poisoned with 0xAA", line: "GET /poisoned HTTP/1.1", want: "200"},
 	}
 }
 
@@ -278,7 +277,7 @@ func deflated() []input {
 		{name: "deflate: limit exactly", path: "/deflate", header: offer, send: squeezed(sayJSON(strings.Repeat("a", limit-len(sayJSON(""))))), want: agreed + "echo 1000"},
 		{name: "deflate: limit and 1", path: "/deflate", header: offer, send: squeezed(sayJSON(strings.Repeat("a", limit+1-len(sayJSON(""))))), want: agreed + "1009"},
 		{name: "deflate: a million empty blocks", path: "/deflate", header: offer, send: frame(fin|rsv1|opText, strings.Repeat("\x00\x00\x00\xff\xff", 1e6)), want: agreed + "1009"},
-		{name: "deflate: 13,000 empty blocks", path: "/deflate", header: offer, send: frame(fin|rsv1|opText, strings.Repeat("\x00\x00\x00\xff\xff", 13000)), want: agreed + "not_json 1000"},
+		{name: "deflate: 13,000 empty blocks", path: "/deflate", header: offer, send: frame(fin|rsv1|opText, strings.TrimSuffix(strings.Repeat("\x00\x00\x00\xff\xff", 13000), flushed)), want: agreed + "not_json 1000"},
 		{name: "deflate: garbage", path: "/deflate", header: offer, send: frame(fin|rsv1|opText, "\xff\xff\xff\xff"), want: agreed + "1007"},
 		{name: "deflate: nothing", path: "/deflate", header: offer, send: frame(fin|rsv1|opText, ""), want: agreed + "not_json 1000"},
 		{name: "deflate: not UTF-8", path: "/deflate", header: offer, send: squeezed("\xff"), want: agreed + "1007"},
@@ -287,7 +286,7 @@ func deflated() []input {
 		{name: "deflate: bit on a ping", path: "/deflate", header: offer, send: frame(fin|rsv1|opPing, ""), want: agreed + "1002"},
 		{name: "deflate: window of 99", path: "/deflate", header: offer + "; server_max_window_bits=99", send: say("hi"), want: "echo 1000"},
 		{name: "deflate: parameter twice", path: "/deflate", header: offer + "; server_no_context_takeover; server_no_context_takeover", send: say("hi"), want: "echo 1000"},
-		{name: "deflate: offered 300 times", path: "/deflate", header: offer + strings.Repeat(", permessage-deflate", 300), send: squeezed(sayJSON("hi")), want: agreed + "echo 1000"},
+		{name: "deflate: offered 300 times", path: "/deflate", header: offer + strings.Repeat(", permessage-deflate", 300), want: "400"},
 	}
 }
 

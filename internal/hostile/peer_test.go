@@ -5,6 +5,7 @@ package hostile
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,8 @@ import (
 	"syscall"
 	"time"
 	"unicode/utf8"
+
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 // patience is how long a peer waits for the server's next frame, or for the end; twice that, for all, more under -race.
@@ -260,8 +263,8 @@ func word(op byte, payload []byte) string {
 	return m.Type
 }
 
-// poison is what pools are filled with where the library lets a test do so. It never stands in what a server sends.
-const poison = 0xAA
+// poison is what freed memory is filled with where a test wants that. It never stands in what a server sends.
+const poison = testhook.PoisonByte
 
 const (
 	fin  = 0x80
@@ -342,6 +345,9 @@ func readFrame(r *bufio.Reader) (op byte, payload []byte, err error) {
 		return 0, nil, fmt.Errorf("frame-of-%d", n)
 	}
 	payload = make([]byte, n)
-	_, err = io.ReadFull(r, payload)
+	if _, err = io.ReadFull(r, payload); err == nil && op&rsv1 != 0 {
+		op &^= rsv1
+		payload, err = io.ReadAll(flate.NewReader(io.MultiReader(bytes.NewReader(payload), strings.NewReader(flushed+"\x01\x00\x00\xff\xff"))))
+	}
 	return op, payload, err
 }

@@ -69,7 +69,7 @@ func slowly(begin, more string, piece int) func(*peer) {
 }
 
 var (
-	slowMessage   = slowly(head(fin|opText, limit), "a", 1)
+	slowMessage   = slowly(head(fin|opText, limit), masked("aaaa"), 1)
 	slowFragments = slowly(frame(opText, "a"), frame(opCont, ""), len(frame(opCont, "")))
 	slowPings     = slowly(frame(opText, "a"), frame(fin|opPing, ""), len(frame(fin|opPing, "")))
 )
@@ -174,7 +174,7 @@ func silent(p *peer) {
 // halfClosed sends a message and its end, and reads what comes. Whether the message is still answered is the server's choice.
 func halfClosed(p *peer) { p.sendHalf(say("half")) }
 
-func halfInMessage(p *peer) { p.sendHalf(head(fin|opText, 1000) + "abc") }
+func halfInMessage(p *peer) { p.sendHalf(head(fin|opText, 1000) + masked("abc")) }
 
 func halfWhileBlocked(p *peer) { p.sendHalf(blocking) }
 
@@ -259,7 +259,7 @@ func churn(p *peer) {
 		p.reset()
 	case 2: // closed with bytes unread
 	case 3:
-		_ = p.write(head(fin|opText, 1000) + "abc")
+		_ = p.write(head(fin|opText, 1000) + masked("abc"))
 		p.reset()
 	case 4:
 		_ = p.conn.CloseWrite()

@@ -28,13 +28,16 @@ type server struct {
 }
 
 // startServer runs this binary again as a server in the given mode.
-func startServer(t *testing.T, mode string) *server {
+func startServer(t *testing.T, mode string, poisoned bool) *server {
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &server{cmd: exec.Command(exe)}
 	s.cmd.Env = append(os.Environ(), childEnv+"="+mode)
+	if poisoned {
+		s.cmd.Env = append(s.cmd.Env, poisonEnv+"=1")
+	}
 	s.cmd.Stderr = &s.stderr
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -249,12 +252,14 @@ func (o *others) echo(p *peer, s string) error {
 }
 
 // openOther opens a connection that means well.
-func openOther(addr string, id int) (*peer, error) {
+func openOther(addr string, id int) (*peer, error) { return openAt(addr, "/calm", id) }
+
+func openAt(addr, path string, id int) (*peer, error) {
 	conn, err := dial(addr, id, false)
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{in: &input{path: "/calm"}, addr: addr, id: id, conn: conn, r: bufio.NewReader(conn)}
+	p := &peer{in: &input{path: path}, addr: addr, id: id, conn: conn, r: bufio.NewReader(conn)}
 	if !p.open("") {
 		conn.Close()
 		return nil, fmt.Errorf("refused: %v", p.seen)

@@ -3,11 +3,13 @@ package wsconn
 import (
 	"math/bits"
 	"sync"
+
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 const (
 	minBuffer = 1 << 10
-	maxKept   = 64 << 10 // a larger buffer is left to the garbage collector
+	maxKept   = 1 << 20 // a larger buffer is left to the garbage collector
 )
 
 // A Buffer holds bytes that are on their way. It belongs to one owner at a time, who hands it on or frees it.
@@ -15,7 +17,7 @@ type Buffer struct{ B []byte }
 
 // buffers are kept by capacity, the powers of two from minBuffer to maxKept: who waits for the rest of a small message
 // must not hold what a large one left behind.
-var buffers [7]sync.Pool
+var buffers [11]sync.Pool
 
 // getBuffer returns an empty buffer with room for n bytes at least.
 func getBuffer(n int) *Buffer {
@@ -50,6 +52,7 @@ func (b *Buffer) free() {
 	if n < minBuffer || n > maxKept || n&(n-1) != 0 {
 		return
 	}
+	testhook.Freed(b.B)
 	b.B = b.B[:0]
 	buffers[bits.Len(uint(n/minBuffer))-1].Put(b)
 }

@@ -76,5 +76,5 @@ func (e *echoer) Ended(end wsconn.End) {
 func (e *echoer) Open()                {}
 func (e *echoer) Limited([]byte, bool) {}
 func (e *echoer) Finish(wsconn.End)    {}
-func (e *echoer) Dropped(uint64)       {}
+func (e *echoer) Dropped(wsconn.Drops) {}
 func (e *echoer) Released()            { e.left.Done() }

@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 const (
@@ -102,10 +104,12 @@ type part struct {
 	key     uint32  // for the next of them
 	control *Buffer // what came of it, if it is a control frame
 
-	message byte    // opcode of the unfinished message, 0: none
-	deflate bool    // it is compressed
-	frames  int     // of it
-	data    *Buffer // what came of it; nil: nothing
+	message byte      // opcode of the unfinished message, 0: none
+	deflate bool      // it is compressed
+	frames  int       // of it
+	data    *Buffer   // the end of what came of it; nil: nothing
+	before  []*Buffer // what came before data
+	size    int       // bytes in before
 	text    utf8Checker
 }
 
@@ -133,7 +137,11 @@ func (p *parser) release() {
 	}
 	t.control.free()
 	t.data.free()
+	for _, b := range t.before {
+		b.free()
+	}
 	*t = part{}
+	testhook.Freed(t.head[:])
 	p.part = nil
 	parts.Put(t)
 }
@@ -302,9 +310,7 @@ func (p *parser) checkLimits(h header, l *limits) *protocolError {
 	compressed, frames, size := h.first&rsv1 != 0, 1, 0
 	if t := p.part; t != nil && t.message != 0 {
 		compressed, frames = t.deflate, t.frames+1
-		if t.data != nil {
-			size = len(t.data.B)
-		}
+		size = t.len()
 	}
 	most := l.message
 	switch {
@@ -343,12 +349,15 @@ func (p *parser) payload(in []byte, ev *event) (n int, err *protocolError) {
 	ascii := unmask(in, t.key)
 	t.key = bits.RotateLeft32(t.key, -8*(len(in)%keySize))
 	if t.first&control != 0 {
-		t.control = gather(t.control, in, t.rest)
+		if t.control == nil {
+			t.control = getBuffer(maxControl)
+		}
+		t.control.B = append(t.control.B, in...)
 	} else {
 		if t.message == opText && !t.deflate && !(ascii && t.text.complete()) && !t.text.add(in) {
 			return len(in), errNotUTF8
 		}
-		t.data = gather(t.data, in, t.rest)
+		t.gather(in)
 	}
 	t.rest -= len(in)
 	if t.rest == 0 {
@@ -357,15 +366,46 @@ func (p *parser) payload(in []byte, ev *event) (n int, err *protocolError) {
 	return len(in), err
 }
 
-// gather appends in to b. rest is what the frame still promises with in: a buffer grows with what has come, not by that,
-// but it need not be larger.
-func gather(b *Buffer, in []byte, rest int) *Buffer {
-	if b == nil {
+// pieceSize is how large a part's buffers become. More bytes go to another buffer: one that doubles leaves as much garbage as it is long, and the
+// peers of a server may all send their largest messages at once.
+const pieceSize = 64 << 10
+
+// gather appends in to what came of the message. Buffers grow with what has come, not by what the frame promises, but need not be larger.
+func (t *part) gather(in []byte) {
+	b := t.data
+	switch {
+	case b == nil:
 		b = getBuffer(len(in))
-	} else if cap(b.B)-len(b.B) < len(in) {
-		b = b.grow(max(len(in), min(rest, len(b.B))))
+	case cap(b.B)-len(b.B) >= len(in):
+	case len(b.B)+len(in) <= pieceSize:
+		b = b.grow(max(len(in), min(t.rest, len(b.B), pieceSize-len(b.B))))
+	default:
+		t.before, t.size = append(t.before, b), t.size+len(b.B)
+		b = getBuffer(max(len(in), min(t.rest, pieceSize)))
 	}
 	b.B = append(b.B, in...)
+	t.data = b
+}
+
+// len is how many bytes of the message have come.
+func (t *part) len() int {
+	if t.data == nil {
+		return 0
+	}
+	return t.size + len(t.data.B)
+}
+
+// join takes what came of the message, in one buffer. Nil: nothing.
+func (t *part) join() *Buffer {
+	b := t.data
+	if len(t.before) > 0 {
+		b = getBuffer(t.len())
+		for _, piece := range append(t.before, t.data) {
+			b.B = append(b.B, piece.B...)
+			piece.free()
+		}
+	}
+	t.data, t.before = nil, nil
 	return b
 }
 
@@ -385,8 +425,8 @@ func (p *parser) endFrame(ev *event) *protocolError {
 	case !t.text.complete():
 		return errNotUTF8
 	}
-	*ev = event{kind: messageKind(t.message), compressed: t.deflate, data: bytesOf(t.data), buf: t.data}
-	t.data = nil
+	buf := t.join()
+	*ev = event{kind: messageKind(t.message), compressed: t.deflate, data: bytesOf(buf), buf: buf}
 	p.release()
 	return nil
 }
@@ -503,8 +543,8 @@ func appendHeader(dst []byte, first byte, n int) []byte {
 
 // kept is how many bytes of an unfinished message there are.
 func (p *parser) kept() int {
-	if p.part == nil || p.part.data == nil {
+	if p.part == nil {
 		return 0
 	}
-	return len(p.part.data.B)
+	return p.part.len()
 }

@@ -224,13 +224,6 @@ func TestParserBuffersNoMoreThanClaimed(t *testing.T) {
 
 func TestParserAllocations(t *testing.T) {
 	small := clientFrame(0x81, strings.Repeat("a", 90))
-	// Under -race pools lose things on purpose: then only what needs none of them is judged.
-	lossy := testing.AllocsPerRun(10, func() {
-		for range 100 {
-			getBuffer(0).free()
-		}
-	}) > 0
-	pooled := []string{"20 KiB", "fragments", "split frame"}
 	for name, in := range map[string]string{
 		"whole":       small,
 		"ping":        clientFrame(0x89, "abc"),
@@ -265,7 +258,11 @@ func TestParserAllocations(t *testing.T) {
 					rest, end = buf[end:next], next
 				}
 			})
-			if got > 0 && !(lossy && slices.Contains(pooled, name)) {
+			most := 0.1 // a garbage collection empties the pools
+			if raceDetector {
+				most = 2
+			}
+			if got >= most {
 				t.Errorf("%v allocations", got)
 			}
 		})

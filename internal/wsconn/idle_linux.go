@@ -14,7 +14,6 @@ type poller struct {
 	mu      sync.Mutex
 	file    *os.File // the epoll set; nil: none
 	fd      int
-	broken  bool // there can be none
 	stopped bool
 
 	table   table
@@ -30,7 +29,7 @@ func (p *poller) adopt(s *Socket) bool {
 		return false
 	}
 	tcp, ok := old.Conn.(*net.TCPConn)
-	if !ok || !p.start(s.loop) {
+	if !ok || !p.start() {
 		return false
 	}
 	fd := -1
@@ -53,6 +52,9 @@ func (p *poller) adopt(s *Socket) bool {
 	return true
 }
 
+// now returns how many workers there are, and how many sockets wait for one.
+func (p *poller) now() (count, ready int) { return p.workers.now() }
+
 // duplicate returns a descriptor of the same connection that Go knows nothing of, or -1.
 func duplicate(fd uintptr) int {
 	n, _, err := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)
@@ -63,13 +65,12 @@ func duplicate(fd uintptr) int {
 }
 
 // start reports whether the poller runs.
-func (p *poller) start(l *Loop) bool {
+func (p *poller) start() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.file != nil || p.broken || p.stopped {
+	if p.file != nil || p.stopped {
 		return p.file != nil
 	}
-	p.broken = true
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
 		return false
@@ -84,8 +85,7 @@ func (p *poller) start(l *Loop) bool {
 		_ = file.Close()
 		return false
 	}
-	p.broken, p.file, p.fd = false, file, fd
-	p.workers.init(l)
+	p.file, p.fd = file, fd
 	go p.run(rc)
 	return true
 }
@@ -184,15 +184,16 @@ type idle struct {
 	fd     int // -1: closed; guarded by the outbox's lock and, for reading, the reading role
 	slot   uint32
 	state  atomic.Uint32
-	ended  atomic.Bool // the peer will send nothing more
+	hup    atomic.Bool // the peer will send nothing more
 	dry    bool        // the last read took all there was; of the reading role
 	next   *idle       // in the workers' queue
 }
 
 // ready takes an event.
 func (c *idle) ready(events uint32) {
+	defer c.s.guard()
 	if events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
-		c.ended.Store(true)
+		c.hup.Store(true)
 	}
 	if events&(syscall.EPOLLIN|syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
 		c.wake()
@@ -223,7 +224,7 @@ func (c *idle) wake() {
 
 func (c *idle) fill(s *Socket, n int) (int, error) {
 	for {
-		if c.dry && !c.ended.Load() && !s.has(flagGone) {
+		if c.dry && !c.hup.Load() && !s.has(flagGone) {
 			c.dry = false
 			if c.state.CompareAndSwap(idleRunning, idleParked) {
 				return 0, errParked
@@ -238,7 +239,7 @@ func (c *idle) fill(s *Socket, n int) (int, error) {
 		if err == errParked {
 			s.freeInput()
 			c.dry = true
-			c.ended.Store(false)
+			c.hup.Store(false)
 			continue
 		}
 		s.in.B = s.in.B[:got]
@@ -247,12 +248,26 @@ func (c *idle) fill(s *Socket, n int) (int, error) {
 	}
 }
 
+func (c *idle) unread(s *Socket) bool {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return c.fd >= 0 && unreadFD(c.fd)
+}
+
 func (c *idle) yield() bool {
 	if c.poller.workers.none() {
 		return false
 	}
 	c.poller.workers.queue(c)
 	return true
+}
+
+func (c *idle) behind() bool { return c.state.Load() != idleParked }
+
+func (c *idle) ended() bool {
+	c.s.out.mu.Lock()
+	defer c.s.out.mu.Unlock()
+	return c.fd >= 0 && peerEnded(c.fd)
 }
 
 func (c *idle) direct() bool { return true }
@@ -264,8 +279,8 @@ func (c *idle) write(p []byte) (int, error) {
 	return writeFD(c.fd, p)
 }
 
-func (c *idle) writeAll([]byte) (int, error) {
-	panic("wsconn: writeAll on a transport that does not wait")
+func (c *idle) writeSome([]byte) (int, error) {
+	panic("wsconn: writeSome on a transport that does not wait")
 }
 
 // awaitWritable does nothing: the event comes by itself.

@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/bits"
 	"sync"
+
+	"github.com/wsrouter-go/wsrouter/internal/testhook"
 )
 
 var (
@@ -51,8 +53,25 @@ var inflaters = sync.Pool{New: func() any { return new(inflater) }}
 func inflate(dst, src []byte, limit int, window []byte) ([]byte, error) {
 	d := inflaters.Get().(*inflater)
 	out, err := d.inflate(dst, src, limit, window)
+	if testhook.Poison {
+		d.poison()
+	}
 	inflaters.Put(d)
 	return out, err
+}
+
+// poison is testhook.Freed for the codes, which every block reads or builds before it uses them.
+func (d *inflater) poison() {
+	testhook.Freed(d.lengths[:])
+	for _, h := range []*huffman{&d.lit, &d.dist} {
+		h.mask = testhook.PoisonByte
+		for i := range h.table {
+			h.table[i] = testhook.PoisonByte<<8 | testhook.PoisonByte
+		}
+		for i := range h.symbols {
+			h.symbols[i] = testhook.PoisonByte
+		}
+	}
 }
 
 func (d *inflater) inflate(dst, src []byte, limit int, window []byte) ([]byte, error) {

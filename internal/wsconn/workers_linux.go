@@ -9,9 +9,6 @@ import (
 // workers run the sockets that are ready, in the order in which they became so. There is one for each core, and more while some are
 // held up by their handlers; those beyond need end after workerIdle.
 type workers struct {
-	loop *Loop
-	most int // at the same time
-
 	mu          sync.Mutex
 	first, last *idle // the queue
 	length      int
@@ -33,16 +30,10 @@ type worker struct {
 }
 
 const (
-	workerIdle  = time.Second
+	workerIdle  = 200 * time.Millisecond
 	workerWatch = time.Millisecond
+	maxWorkers  = 10_000 // a handler that waits for Config.MaxHandlers holds one too, or nobody would answer the pings of others
 )
-
-func (w *workers) init(l *Loop) {
-	w.loop, w.most = l, 10_000
-	if l.MaxHandlers > 0 {
-		w.most = l.MaxHandlers
-	}
-}
 
 // queue puts c behind those that are ready.
 func (w *workers) queue(c *idle) {
@@ -63,12 +54,19 @@ func (w *workers) queue(c *idle) {
 	}
 	w.last = c
 	w.length++
-	if w.count < runtime.GOMAXPROCS(0) && w.count < w.most {
+	if w.count < runtime.GOMAXPROCS(0) {
 		w.add()
 	} else if !w.watching {
 		w.watching, w.seen = true, w.jobs
 		w.watch = alarm(w.watch, workerWatch, w.onWatch)
 	}
+}
+
+// now returns how many workers there are, and how many sockets wait for one.
+func (w *workers) now() (count, ready int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.count, w.length
 }
 
 // none reports whether nobody waits.
@@ -146,7 +144,7 @@ func (w *workers) onWatch() {
 		return
 	}
 	if w.seen == w.jobs {
-		for n := min(w.count, w.length, w.most-w.count); n > 0; n-- {
+		for n := min(w.count, w.length, maxWorkers-w.count); n > 0; n-- {
 			w.add()
 		}
 	}
@@ -166,7 +164,7 @@ func (w *workers) onRetire() {
 	}
 	w.spare = append(w.spare[:0], w.spare[old:]...)
 	if w.retiring = w.count > runtime.GOMAXPROCS(0) && len(w.spare) > 0; w.retiring {
-		w.retire.Reset(workerIdle)
+		w.retire.Reset(workerIdle - time.Since(w.spare[0].since))
 	}
 }
 

@@ -38,9 +38,12 @@ func config() wsconn.Config {
 
 // A server is a socket with a handler that notes what it is given.
 type server struct {
+	loop *wsconn.Loop
 	*wsconn.Socket
 	message func(data []byte, binary bool) // may be nil
 	linger  time.Duration                  // of Ended
+	theirs  net.Conn                       // the other end, where it is kept
+	onEnded func()                         // may be nil
 
 	mu   sync.Mutex
 	got  []string
@@ -54,7 +57,7 @@ func (s *server) Open()                {}
 func (s *server) Limited([]byte, bool) {}
 func (s *server) Finish(wsconn.End)    {}
 func (s *server) Released()            { close(s.served) }
-func (s *server) Dropped(uint64)       {}
+func (s *server) Dropped(wsconn.Drops) {}
 
 // Write sends one message.
 func (s *server) Write(data []byte, binary bool) error {
@@ -75,6 +78,9 @@ func (s *server) Message(data []byte, binary bool) {
 
 func (s *server) Ended(e wsconn.End) {
 	time.Sleep(s.linger) // in a bubble
+	if s.onEnded != nil {
+		s.onEnded()
+	}
 	s.mu.Lock()
 	s.ends = append(s.ends, e)
 	first := len(s.ends) == 1
