@@ -129,6 +129,40 @@ func (s *server) descriptors(t *testing.T) int {
 	return len(entries)
 }
 
+// used is the CPU that the server has used, of any mode.
+func (s *server) used(t *testing.T) time.Duration {
+	t.Helper()
+	stat := s.proc(t, "stat")
+	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // from the third on
+	return ticks(t, f[11]) + ticks(t, f[12])
+}
+
+// machineBusy is the CPU that everything on the machine has used.
+func machineBusy(t *testing.T) time.Duration {
+	t.Helper()
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _, _ := bytes.Cut(b, []byte("\n"))
+	f := bytes.Fields(line) // cpu user nice system idle iowait irq softirq steal
+	var sum time.Duration
+	for _, i := range []int{1, 2, 3, 6, 7, 8} {
+		sum += ticks(t, f[i])
+	}
+	return sum
+}
+
+// ticks is a time in hundredths of a second, as /proc tells it.
+func ticks(t *testing.T, s []byte) time.Duration {
+	t.Helper()
+	n, err := strconv.Atoi(string(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(n) * 10 * time.Millisecond
+}
+
 func (s *server) proc(t *testing.T, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(s.procPath(name))
