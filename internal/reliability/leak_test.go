@@ -20,20 +20,20 @@ func TestLeaks(t *testing.T) {
 		if !*full {
 			t.Parallel()
 		}
-		const steps = 10
-		cycles, warm := 5000, 1200
+		const quiet = 2200 * time.Millisecond // workers that nobody needs any more end after 2 s at the latest
+		steps, cycles, warm := 5, 5000, 1200
 		if *full {
-			cycles, warm = 200_000, 10_000
+			steps, cycles, warm = 10, 200_000, 10_000
 		}
 		server, address := serve(t, reliability.ServerConfig{Mode: mode, Profile: true, Outbox: 32 << 10, SendBuffer: 16 << 10})
 		crowd := start(t, "clients", reliability.CrowdConfig{Address: address})
 		run := func(n int) reliability.Stats {
 			ask[any](crowd, "cycles", reliability.Cycling{N: n, Workers: 64})
-			return settled(server, 100*time.Millisecond)
+			return settled(server, quiet)
 		}
 		run(warm)
 		ask[[]reliability.End](server, "ends", nothing{}) // so that it has been encoded once
-		before := settled(server, 3*time.Second)          // workers that nobody needs any more end after a second
+		before := settled(server, quiet)
 		rounds := []reliability.Stats{before}
 		ended := map[string]int{}
 		for range steps {

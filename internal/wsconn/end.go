@@ -267,7 +267,8 @@ type transport interface {
 	// fill reads at most n bytes into s.in, which it provides. errParked: none are there, the reading role is given up, and
 	// somebody will run the socket when there are.
 	fill(s *Socket, n int) (int, error)
-	// unread reports whether something is there that fill has not taken, or the end, as far as that can be known.
+	// unread reports whether something is there that fill has not taken, or the end, as far as that can be known, and sees to it that
+	// somebody looks.
 	unread(s *Socket) bool
 	// yield lets others have their turn. It reports whether it gave up the reading role for that.
 	yield() bool

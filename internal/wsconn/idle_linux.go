@@ -250,8 +250,12 @@ func (c *idle) fill(s *Socket, n int) (int, error) {
 
 func (c *idle) unread(s *Socket) bool {
 	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	return c.fd >= 0 && unreadFD(c.fd)
+	yes := c.fd >= 0 && unreadFD(c.fd)
+	s.out.mu.Unlock()
+	if yes {
+		c.wake()
+	}
+	return yes
 }
 
 func (c *idle) yield() bool {

@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -162,7 +163,7 @@ func (w *workers) onRetire() {
 		w.count--
 		old++
 	}
-	w.spare = append(w.spare[:0], w.spare[old:]...)
+	w.spare = slices.Delete(w.spare, 0, old) // which keeps none of them behind the end
 	if w.retiring = w.count > runtime.GOMAXPROCS(0) && len(w.spare) > 0; w.retiring {
 		w.retire.Reset(workerIdle - time.Since(w.spare[0].since))
 	}

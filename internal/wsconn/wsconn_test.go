@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +33,10 @@ func config() wsconn.Config {
 		MessageTimeout: 30 * time.Second,
 		CloseTimeout:   5 * time.Second,
 		Outbox:         256 << 10,
-		Fault:          func(p any, stack []byte) { panic(fmt.Sprintf("%v\n%s", p, stack)) },
+		Fault: func(p any, stack []byte) { // a panic would be caught
+			fmt.Fprintf(os.Stderr, "%v\n%s", p, stack)
+			os.Exit(2)
+		},
 	}
 }
 
