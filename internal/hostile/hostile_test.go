@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -59,7 +60,10 @@ type input struct {
 }
 
 // isRefused reports whether the row ends with an HTTP status.
-func (in *input) isRefused() bool { return len(in.want) == 3 }
+func (in *input) isRefused() bool {
+	_, err := strconv.Atoi(in.want)
+	return err == nil && len(in.want) == 3
+}
 
 // A result is one line of the report.
 type result struct {
