@@ -50,22 +50,38 @@ func (r *router) accept(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	begun := false
-	defer func() { // also if Options.Context panics
+	defer func() {
 		if !begun {
 			r.live.remove(c)
 		}
 	}()
-	socket, err := r.upgrade(c, w, req)
+	base, no := r.base(req)
+	if no != nil {
+		r.refuse(w, req, no)
+		return
+	}
+	socket, err := r.upgrade(base, c, w, req)
 	switch {
 	case errors.Is(err, wsconn.ErrNotTaken):
 		r.refuse(w, req, internalRefusal(err, ""))
 		return
 	case err != nil: // the peer has gone, or does not read
-		r.logger().Info("wsrouter: upgrade failed", "remote", cut(req.RemoteAddr, 64), "err", err)
+		tell(func() { r.logger().Info("wsrouter: upgrade failed", "remote", cut(req.RemoteAddr, 64), "err", err) })
+		r.observeRefusal(req.Context(), 0, "lost")
 		return
 	}
 	begun = true
 	c.open(socket)
+}
+
+// base is the context that a connection's is made of.
+func (r *router) base(req *http.Request) (base context.Context, no *refusal) {
+	defer recoverRefusal("Options.Context", &no)
+	base = r.opts.Context(req)
+	if base == nil {
+		base = context.Background()
+	}
+	return base, nil
 }
 
 // check runs what can refuse the upgrade, in the order that lets a plain GET learn the true reason.
@@ -86,8 +102,8 @@ func (r *router) check(c *conn, w http.ResponseWriter, req *http.Request) *refus
 	if no := r.checkPath(req); no != nil {
 		return no
 	}
-	if issues := r.session.decode(v, req); issues != nil {
-		return &refusal{status: http.StatusBadRequest, Code: codeInvalid, Detail: invalid(issues).reply().Detail, Issues: issues}
+	if no := r.checkParams(v, req); no != nil {
+		return no
 	}
 	if no := r.resolve(v, req); no != nil {
 		return no
@@ -182,13 +198,18 @@ func (r *router) checkPath(req *http.Request) *refusal {
 	return nil
 }
 
+// checkParams decodes what the session's tags name.
+func (r *router) checkParams(v reflect.Value, req *http.Request) (no *refusal) {
+	defer recoverRefusal("the session's decoding", &no)
+	if issues := r.session.decode(v, req); issues != nil {
+		return &refusal{status: http.StatusBadRequest, Code: codeInvalid, Detail: invalid(issues).reply().Detail, Issues: issues}
+	}
+	return nil
+}
+
 // resolve runs the session's Resolve.
 func (r *router) resolve(v reflect.Value, req *http.Request) (no *refusal) {
-	defer func() {
-		if p := recover(); p != nil {
-			no = panicked("Resolve", p)
-		}
-	}()
+	defer recoverRefusal("Resolve", &no)
 	err := r.session.resolve(req.Context(), v, req)
 	var rejected *rejection
 	switch {
@@ -205,20 +226,17 @@ func (r *router) checkKey(c *conn, req *http.Request) (no *refusal) {
 	if r.opts.MaxConnsPerKey == 0 {
 		return nil
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			no = panicked("Options.ConnKey", p)
-		}
-	}()
+	defer recoverRefusal("Options.ConnKey", &no)
 	c.key = strings.Clone(r.opts.ConnKey(req))
 	return r.live.refuse(c.key)
 }
 
-// panicked is the refusal when a function of the application panics with p.
-func panicked(in string, p any) *refusal {
-	no := internalRefusal(fmt.Errorf("panic in %s: %v", in, p), "")
-	no.stack = string(debug.Stack())
-	return no
+// recoverRefusal is deferred around a function of the application: a panic refuses the request.
+func recoverRefusal(in string, no **refusal) {
+	if p := recover(); p != nil {
+		*no = internalRefusal(fmt.Errorf("panic in %s: %v", in, p), "")
+		(*no).stack = string(debug.Stack())
+	}
 }
 
 // internalRefusal hides err from the client.
@@ -375,7 +393,7 @@ func (r *router) refuse(w http.ResponseWriter, req *http.Request, no *refusal) {
 	if no.stack != "" {
 		attrs = append(attrs, slog.String("stack", no.stack))
 	}
-	r.logger().LogAttrs(req.Context(), level, "wsrouter: upgrade refused", attrs...)
+	tell(func() { r.logger().LogAttrs(req.Context(), level, "wsrouter: upgrade refused", attrs...) })
 
 	body, err := jsonv2.Marshal(no)
 	if err != nil {
@@ -393,6 +411,8 @@ func (r *router) refuse(w http.ResponseWriter, req *http.Request, no *refusal) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(no.status)
 	_, _ = w.Write(append(body, '\n')) // a client that is gone does not read it
+	r.refused.Add(1)
+	r.observeRefusal(req.Context(), no.status, no.Code)
 }
 
 // withoutInput drops values, which may be credentials, from what is logged.
@@ -405,11 +425,7 @@ func withoutInput(issues []schema.Issue) []schema.Issue {
 }
 
 // upgrade takes over the connection of req and makes c ready to serve. It keeps nothing of w and req.
-func (r *router) upgrade(c *conn, w http.ResponseWriter, req *http.Request) (*wsconn.Socket, error) {
-	base := r.opts.Context(req)
-	if base == nil {
-		base = context.Background()
-	}
+func (r *router) upgrade(base context.Context, c *conn, w http.ResponseWriter, req *http.Request) (*wsconn.Socket, error) {
 	c.ctx, c.cancel = context.WithCancelCause(base)
 	c.remote = strings.Clone(cut(req.RemoteAddr, 64)) // middleware may have put a header there
 	c.subprotocol = r.chooseSubprotocol(req)

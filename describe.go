@@ -24,7 +24,9 @@ type Spec struct {
 	Receives           []Operation
 	Sends              []Message // what a client may get at any time
 	Error              Message
-	Limits             map[string]int64 // "maxMessage", "outbox" in bytes, "pingInterval", "pongTimeout", "writeTimeout" in ms, "depth"; "maxConns", "maxConnsPerKey" if limited
+	Compression        bool             // permessage-deflate is agreed on with who offers it
+	RateClose          bool             // a message beyond the rate closes, it is not answered
+	Limits             map[string]int64 // "maxMessage", "outbox" in bytes, "maxFrames", "messageTimeout", "pingInterval", "pongTimeout", "writeTimeout" in ms, "depth"; "messagesPerSecond", "bytesPerSecond", "maxConns", "maxConnsPerKey" if limited
 }
 
 // Param is one source of one tagged field of the session. A field with several sources has one Param for each,
@@ -76,6 +78,8 @@ func (r *router) describe() Spec {
 		ID:            o.IDMember,
 		Binary:        o.Binary,
 		Subprotocols:  slices.Clone(o.Subprotocols),
+		Compression:   o.Compression != nil,
+		RateClose:     o.RateClose,
 		Params:        r.session.describe(),
 		Resolves:      len(r.session.resolvers) > 0,
 		Sends:         r.describeSent(r.sends),
@@ -90,6 +94,12 @@ func (r *router) describe() Spec {
 			"messageTimeout": o.MessageTimeout.Milliseconds(),
 			"depth":          maxDepth,
 		},
+	}
+	if o.MessagesPerSecond > 0 {
+		s.Limits["messagesPerSecond"] = int64(o.MessagesPerSecond)
+	}
+	if o.BytesPerSecond > 0 {
+		s.Limits["bytesPerSecond"] = int64(o.BytesPerSecond)
 	}
 	if o.MaxConns > 0 {
 		s.Limits["maxConns"] = int64(o.MaxConns)
@@ -149,7 +159,7 @@ func (r *router) describeSent(decls []declaration) []Message {
 
 // describe writes a message down.
 func (m *message) describe() Message {
-	d := Message{Name: m.name(), Names: slices.Clone(m.literals()), GoType: m.goType(), Frame: m.frame}
+	d := Message{Name: m.name(), Names: slices.Clone(m.wire), GoType: m.goType(), Frame: m.frame}
 	switch {
 	case m.frame == "text":
 		d.Schema = json.RawMessage(`{"type":"string"}`)

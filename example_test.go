@@ -232,6 +232,83 @@ func ExampleRoom_Broadcast() {
 	// ← {"type":"said","text":"hi, all"}
 }
 
+// A token that is good for an hour opens a connection for an hour; a client that sends a new one stays.
+func ExampleConn_ExpireAt() {
+	type Renew struct {
+		_     struct{} `ws:"renew"`
+		Token string   `json:"token"`
+	}
+	expiry := func(token string) time.Time { // of a JWT, the claim exp
+		if token == "good" {
+			return time.Now().Add(time.Hour)
+		}
+		return time.Now()
+	}
+	r := wsrouter.New[struct{}](&wsrouter.Options{Logger: quiet})
+	wsrouter.Respond(r, func(ctx context.Context, c *Conn, m Renew) (Said, error) {
+		c.ExpireAt(expiry(m.Token))
+		return Said{Text: "renewed"}, nil
+	})
+	wsrouter.Receive(r, onSay, wsrouter.Sends(Said{}))
+	r.OnConnect(func(ctx context.Context, c *Conn) error { c.ExpireAt(time.Now().Add(time.Minute)); return nil })
+	srv := httptest.NewServer(r)
+	defer srv.Close()
+
+	ctx := context.Background()
+	ws, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(srv.URL, "http"), nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer ws.CloseNow()
+	for _, token := range []string{"good", "bad"} {
+		_ = ws.Write(ctx, websocket.MessageText, []byte(`{"type":"renew","token":"`+token+`"}`))
+		_, answer, _ := ws.Read(ctx)
+		fmt.Println(string(answer))
+	}
+	_, _, err = ws.Read(ctx)
+	fmt.Println(int(websocket.CloseStatus(err)))
+	// Output:
+	// {"type":"said","text":"renewed"}
+	// {"type":"said","text":"renewed"}
+	// 4401
+}
+
+// An Observer counts what its application wants to know; package wsotel has one that knows all.
+func ExampleObserver() {
+	r := wsrouter.New[struct{}](&wsrouter.Options{Logger: quiet, Observer: &wsrouter.Observer{
+		Message: func(_ context.Context, e wsrouter.MessageEvent) {
+			fmt.Printf("handled %q, %d bytes: %s\n", e.Name, e.Size, e.Outcome)
+		},
+		Upgrade: func(_ context.Context, e wsrouter.UpgradeEvent) { fmt.Printf("upgrade: %d %q\n", e.Status, e.Code) },
+	}})
+	wsrouter.Receive(r, func(context.Context, *Conn, Say) error { return wsrouter.Close(1000, "") })
+	talk(r, `{"type":"say","text":"hi"}`)
+	r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	_ = r.Shutdown(context.Background())
+	// Unordered output:
+	// upgrade: 101 ""
+	// → {"type":"say","text":"hi"}
+	// ← StatusNormalClosure
+	// handled "say", 26 bytes: close
+	// upgrade: 426 "upgrade_required"
+}
+
+func ExampleRouter_Stats() {
+	r := wsrouter.New[struct{}](&wsrouter.Options{Logger: quiet})
+	wsrouter.Receive(r, onSay, wsrouter.Sends(Said{}))
+	talk(r, `{"type":"say","text":"hi"}`, `{"type":"say","text":"ho"}`)
+	_ = r.Shutdown(context.Background())
+	s := r.Stats()
+	fmt.Println(s.Conns, "open,", s.Opened, "opened,", s.Received, "received,", s.Sent, "sent")
+	// Output:
+	// → {"type":"say","text":"hi"}
+	// ← {"type":"said","text":"hi!"}
+	// → {"type":"say","text":"ho"}
+	// ← {"type":"said","text":"ho!"}
+	// 0 open, 1 opened, 2 received, 2 sent
+}
+
 func ExampleRouter_Describe() {
 	chat := wsrouter.New[struct{}](nil)
 	wsrouter.Receive(chat, onSay, wsrouter.Sends(Said{}))

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 )
 
 // Receive registers fn for messages of type M. It panics, and names the call, if M cannot be a message or if M or its name is
@@ -16,10 +17,10 @@ import (
 // "internal" without its text. A panic closes the connection with 1011.
 func Receive[S, M any](r *Router[S], fn func(ctx context.Context, c *Conn[S], m M) error, opts ...HandlerOption) {
 	r.core.handle("Receive", registration{
-		message: reflect.TypeFor[M](),
-		fn:      fn,
-		missing: fn == nil,
-		new:     func() any { return new(M) },
+		message:  reflect.TypeFor[M](),
+		fn:       fn,
+		missing:  fn == nil,
+		arrivals: arrivalsOf[M](),
 		call: func(ctx context.Context, c *conn, in *Incoming) error {
 			return fn(ctx, c.owner.(*Conn[S]), *in.Value.(*M))
 		},
@@ -32,11 +33,11 @@ func Receive[S, M any](r *Router[S], fn func(ctx context.Context, c *Conn[S], m 
 func Respond[S, Q, A any](r *Router[S], fn func(ctx context.Context, c *Conn[S], q Q) (A, error), opts ...HandlerOption) {
 	var answer A
 	r.core.handle("Respond", registration{
-		message: reflect.TypeFor[Q](),
-		answer:  reflect.TypeFor[A](),
-		fn:      fn,
-		missing: fn == nil,
-		new:     func() any { return new(Q) },
+		message:  reflect.TypeFor[Q](),
+		answer:   reflect.TypeFor[A](),
+		fn:       fn,
+		missing:  fn == nil,
+		arrivals: arrivalsOf[Q](),
 		call: func(ctx context.Context, c *conn, in *Incoming) error {
 			a, err := fn(ctx, c.owner.(*Conn[S]), *in.Value.(*Q))
 			if err != nil {
@@ -48,15 +49,44 @@ func Respond[S, Q, A any](r *Router[S], fn func(ctx context.Context, c *Conn[S],
 	})
 }
 
+// arrivals are the messages of one type on their way to its handler.
+type arrivals struct {
+	get func() *Incoming   // with a zero *M in it
+	put func(in *Incoming) // takes back what get returned, if nobody else can have kept it
+}
+
+func arrivalsOf[M any]() arrivals {
+	var idle sync.Pool
+	return arrivals{
+		get: func() *Incoming {
+			if in, ok := idle.Get().(*Incoming); ok {
+				return in
+			}
+			var a struct {
+				in      Incoming
+				message M
+			}
+			a.in.Value = &a.message
+			return &a.in
+		},
+		put: func(in *Incoming) {
+			var zero M
+			*in.Value.(*M) = zero
+			in.Name, in.Frame = "", Frame{}
+			idle.Put(in)
+		},
+	}
+}
+
 // registration is one call of Receive or Respond.
 type registration struct {
-	message reflect.Type
-	answer  reflect.Type // nil: none
-	fn      any
-	missing bool // fn is nil
-	new     func() any
-	call    handlerFunc
-	opts    []HandlerOption
+	message  reflect.Type
+	answer   reflect.Type // nil: none
+	fn       any
+	missing  bool // fn is nil
+	arrivals arrivals
+	call     handlerFunc
+	opts     []HandlerOption
 }
 
 // handle adds a route.
@@ -76,7 +106,7 @@ func (r *router) handle(call string, reg registration) {
 		handler:     h,
 		message:     r.messages.received(call, reg.message, h.as, reg.answer != nil),
 		responds:    reg.answer != nil,
-		new:         reg.new,
+		arrivals:    reg.arrivals,
 		call:        reg.call,
 	}
 	rt.sends = r.declare(call+": Sends", h.sends)
@@ -97,8 +127,8 @@ func (r *router) refuseTwins(call string, rt *route) {
 		if other.message.typ == rt.message.typ && (other.as == "" || rt.as == "") {
 			panic(fmt.Sprintf("wsrouter: %s: the type is already handled by %s", call, other.who()))
 		}
-		for _, literal := range rt.message.literals() {
-			for _, taken := range other.message.literals() {
+		for _, literal := range rt.message.wire {
+			for _, taken := range other.message.wire {
 				if literal == taken {
 					panic(fmt.Sprintf("wsrouter: %s: message %s is already handled by %s", call, literal, other.who()))
 				}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,12 +19,12 @@ import (
 	"github.com/wsrouter-go/wsrouter"
 )
 
-// A handshake is a line of internal/wsconn/testdata/handshakes.tsv: id, options, what is asked, what is answered.
+// An opening is a line of internal/wsconn/testdata/handshakes.tsv: id, options, what is asked, what is answered.
 //
-// Options are origins= and subprotocols=, each a list with commas; "-" is none. The request is one without a mistake, changed by
+// Options are origins= and subprotocols=, each a list with commas, deflate, and deflate=0 without memory for it; "-" is none. The request is one without a mistake, changed by
 // line="GET / HTTP/1.1", +"Name: value" (one more), ="Name: value" (in place of all of that name), -"Name" and body="…". The answer is a
 // status, "Name: value" for headers that it has, and -"Name" for those that it has not.
-type handshake struct {
+type opening struct {
 	id      string
 	options wsrouter.Options
 	request []byte
@@ -32,7 +33,7 @@ type handshake struct {
 	not     []string
 }
 
-func handshakes(t *testing.T) (all []handshake) {
+func openings(t *testing.T) (all []opening) {
 	t.Helper()
 	table, err := os.ReadFile("internal/wsconn/testdata/handshakes.tsv")
 	if err != nil {
@@ -47,7 +48,7 @@ func handshakes(t *testing.T) (all []handshake) {
 		if len(row) != 4 {
 			t.Fatalf("%d columns in %q", len(row), line)
 		}
-		h := handshake{id: row[0], options: wsrouter.Options{Logger: quiet}}
+		h := opening{id: row[0], options: wsrouter.Options{Logger: quiet}}
 		if err := h.parse(row[1], row[2], row[3]); err != nil {
 			t.Fatalf("%s: %v", h.id, err)
 		}
@@ -56,7 +57,7 @@ func handshakes(t *testing.T) (all []handshake) {
 	return all
 }
 
-func (h *handshake) parse(options, request, answer string) error {
+func (h *opening) parse(options, request, answer string) error {
 	for _, o := range strings.Fields(options) {
 		name, value, _ := strings.Cut(o, "=")
 		switch list := strings.Split(value, ","); name {
@@ -64,6 +65,11 @@ func (h *handshake) parse(options, request, answer string) error {
 			h.options.Origins = list
 		case "subprotocols":
 			h.options.Subprotocols = list
+		case "deflate":
+			h.options.Compression = &wsrouter.Compression{}
+			if value == "0" {
+				h.options.Compression.Context = -1
+			}
 		case "-":
 		default:
 			return fmt.Errorf("unknown option %q", o)
@@ -128,26 +134,28 @@ func marked(s string) (list [][2]string, err error) {
 	return list, nil
 }
 
-// TestHandshakes: each request, whole and byte by byte, in both modes of waiting. An open connection answers the message that came in
+// TestHandshakes: each request, whole, byte by byte and in 20 random splits, in both modes of waiting. An open connection answers the message that came in
 // the same segment as the handshake.
 func TestHandshakes(t *testing.T) {
-	for _, h := range handshakes(t) {
+	for _, h := range openings(t) {
 		for _, idle := range []bool{false, true} {
 			opts := h.options
 			opts.Idle = idle
 			r := wsrouter.New[none](&opts)
 			wsrouter.Receive(r, func(ctx context.Context, c *wsrouter.Conn[none], m ask) error { return c.SendText(ctx, m.Text) }, wsrouter.Sends(""))
-			srv := httptest.NewServer(r)
-			for _, size := range []int{1 << 20, 1} {
-				t.Run(fmt.Sprintf("%s/idle=%t/%d", h.id, idle, min(size, len(h.request))), func(t *testing.T) { h.run(t, srv.Listener.Addr().String(), size) })
+			mux := http.NewServeMux()
+			mux.Handle("/ws", r)
+			srv := httptest.NewServer(mux)
+			for seed := range uint64(22) {
+				t.Run(fmt.Sprintf("%s/idle=%t/%d", h.id, idle, seed), func(t *testing.T) { h.run(t, srv.Listener.Addr().String(), seed) })
 			}
 			srv.Close()
 		}
 	}
 }
 
-// run sends the request in pieces of size.
-func (h *handshake) run(t *testing.T, addr string, size int) {
+// run sends the request: whole if seed is 0, byte by byte if it is 1, else in random pieces.
+func (h *opening) run(t *testing.T, addr string, seed uint64) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -158,10 +166,19 @@ func (h *handshake) run(t *testing.T, addr string, size int) {
 		in = append(slices.Clip(in), maskedText(`{"type":"ask","text":"hi"}`)...)
 	}
 	go func() {
-		for piece := range slices.Chunk(in, size) {
-			if _, err := conn.Write(piece); err != nil {
+		random := rand.New(rand.NewPCG(seed, 0))
+		for rest := in; len(rest) > 0; {
+			n := 1 + random.IntN(len(rest))
+			switch seed {
+			case 0:
+				n = len(rest)
+			case 1:
+				n = 1
+			}
+			if _, err := conn.Write(rest[:n]); err != nil {
 				return
 			}
+			rest = rest[n:]
 		}
 	}()
 	r := bufio.NewReader(conn)

@@ -76,7 +76,7 @@ func TestLeftBeforeOnDisconnect(t *testing.T) {
 		if !errors.Is(err, wsrouter.ErrClosed) {
 			t.Errorf("in OnDisconnect: %v, want ErrClosed of Join", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("no OnDisconnect")
 	}
 	for _, cancel := range cancels {

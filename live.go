@@ -73,6 +73,13 @@ func (l *live) releaseLocked(c *conn) {
 	c.key = ""
 }
 
+// count is how many there are.
+func (l *live) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
 func (l *live) remove(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

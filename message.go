@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,20 +17,13 @@ import (
 type message struct {
 	typ      reflect.Type
 	plan     *schema.Plan
-	frame    string // "" is JSON; "text" or "binary" is a frame without any
-	plain    bool   // has no discriminator because it is no object: only a dispatcher can call its handler
-	declared bool   // by some Sends
+	wire     []string // values of the discriminator that mean it, as JSON
+	frame    string   // "" is JSON; "text" or "binary" is a frame without any
+	plain    bool     // has no discriminator because it is no object: only a dispatcher can call its handler
+	declared bool     // by some Sends
 
 	drop   bool     // when its peer reads too slowly
 	latest []string // path of the member whose value tells which queued message it replaces; nil: none
-}
-
-// literals lists the values of the discriminator that mean m.
-func (m *message) literals() []string {
-	if m.plan == nil || m.plain {
-		return nil
-	}
-	return m.plan.Names()
 }
 
 // name is m's first name on the wire, or the name of its type.
@@ -147,6 +141,9 @@ func (m *messages) compile(t reflect.Type, name string, reject bool) (*message, 
 	if msg.plan, err = schema.Compile(t, &schema.Options{RejectUnknownMembers: reject, Envelope: &env}); err != nil {
 		return nil, err
 	}
+	if !msg.plain {
+		msg.wire = msg.plan.Names()
+	}
 	member, isLatest := strings.CutPrefix(msg.plan.Delivery(), "latest=")
 	switch msg.drop = msg.plan.Delivery() == "drop"; {
 	case isLatest && env.Payload != "":
@@ -188,8 +185,8 @@ func (m *messages) refuseNameTwins(d declaration, msg *message) {
 		if other == msg {
 			continue
 		}
-		for _, literal := range msg.literals() {
-			for _, taken := range other.literals() {
+		for _, literal := range msg.wire {
+			for _, taken := range other.wire {
 				if literal == taken {
 					panic(fmt.Sprintf("wsrouter: %s: message %s is both %v and %v", d.call, literal, other.typ, msg.typ))
 				}
@@ -292,7 +289,34 @@ func (r *router) encode(msg any, id []byte) (*message, *wsconn.Buffer, error) {
 	return m, b, nil
 }
 
-// delivery says what may become of the message in b if its peer reads too slowly.
+// declaredName is the name under which m stands in data, the first of several if that cannot be told; "" if nothing declares m.
+func (m *message) declaredName(data []byte, discriminator string) string {
+	if !m.declared {
+		return ""
+	}
+	return m.nameIn(data, discriminator)
+}
+
+// nameIn is declaredName for what is known to be declared.
+func (m *message) nameIn(data []byte, discriminator string) string {
+	if names := m.wire; len(names) > 1 {
+		if v, ok := schema.Member(data, discriminator); ok && slices.Contains(names, string(canonical(v))) {
+			return text(v)
+		}
+	}
+	return m.name()
+}
+
+// delivery says what may become of the message in b, of type m, if its peer reads too slowly.
+func (r *router) delivery(m *message, b *wsconn.Buffer) wsconn.Delivery {
+	d := m.delivery(b)
+	if r.opts.observesDrops() {
+		d.Name = m.declaredName(b.B[wsconn.HeaderRoom:], r.opts.Discriminator)
+	}
+	return d
+}
+
+// delivery is that for who does not want to know of it.
 func (m *message) delivery(b *wsconn.Buffer) wsconn.Delivery {
 	switch {
 	case m.drop:

@@ -85,6 +85,7 @@ func (b *broadcast) leavesOut(c *conn) bool {
 type rooms struct {
 	mu     sync.RWMutex // also of every conn.joined
 	byName map[string]*room
+	places int // memberships of all
 }
 
 // room is one set of connections.
@@ -116,6 +117,7 @@ func (r *rooms) join(name string, c *conn) error {
 		r.byName[name] = m
 	}
 	if c.membership(m) < 0 {
+		r.places++
 		c.joined = append(c.joined, membership{m, len(m.members)})
 		m.mu.Lock()
 		m.members = append(m.members, c)
@@ -151,6 +153,7 @@ func (r *rooms) leaveAll(c *conn) {
 
 // remove ends the membership with index i in c.joined. The caller holds mu.
 func (r *rooms) remove(c *conn, i int) {
+	r.places--
 	left := c.joined[i]
 	c.joined[i] = c.joined[len(c.joined)-1]
 	c.joined[len(c.joined)-1] = membership{}
@@ -173,6 +176,13 @@ func (r *rooms) remove(c *conn, i int) {
 	if last == 0 {
 		delete(r.byName, m.name)
 	}
+}
+
+// count is how many rooms there are, and how many members in all.
+func (r *rooms) count() (rooms, members int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.byName), r.places
 }
 
 // find returns a room that has members, or nil.
@@ -283,10 +293,12 @@ func (r *router) broadcast(ctx context.Context, name string, msg any, b *broadca
 		return err
 	}
 	defer room.giveBack()
-	out := delivery{message: m, how: m.delivery(buf), frame: wsconn.NewFrame(buf, r.opts.Binary)}
+	out := delivery{message: m, how: r.delivery(m, buf), frame: wsconn.NewFrame(buf, r.opts.Binary)}
 	out.queue(room, b)
 	room.flush(r.loop, out.flush, out.frame.Len())
-	return out.finish(ctx)
+	err = out.finish(ctx)
+	r.observeBroadcast(ctx, m, out.frame.Data(), out.queued)
+	return err
 }
 
 // delivery is one broadcast on its way to the members.
@@ -297,6 +309,8 @@ type delivery struct {
 
 	flush []*wsconn.Socket // that have it and are to be flushed
 	full  []*conn          // that must wait for room
+
+	queued int // connections that have it
 }
 
 // queue hands the frame to the members. Those that cannot take it are their own affair.
@@ -311,7 +325,7 @@ func (d *delivery) queue(m *room, b *broadcast) {
 		if c.hook != nil {
 			c.inspectBroadcast(d.message, d.frame.Data())
 		}
-		flush, full, _ := c.socket.Queue(d.frame, d.how)
+		flush, full := d.give(c)
 		if flush {
 			d.flush = append(d.flush, c.socket)
 		}
@@ -319,6 +333,15 @@ func (d *delivery) queue(m *room, b *broadcast) {
 			d.full = append(d.full, c)
 		}
 	}
+}
+
+// give queues the frame for c.
+func (d *delivery) give(c *conn) (flush, full bool) {
+	flush, full, err := c.socket.Queue(d.frame, d.how)
+	if !full && err == nil {
+		d.queued++
+	}
+	return flush, full
 }
 
 // finish waits for the members that have no room, under OverflowWait.
@@ -329,7 +352,7 @@ func (d *delivery) finish(ctx context.Context) error {
 				return nil // the slowest member's own affair
 			}
 			var flush bool
-			if flush, full, _ = c.socket.Queue(d.frame, d.how); flush {
+			if flush, full = d.give(c); flush {
 				c.socket.Flush()
 			}
 		}

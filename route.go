@@ -19,7 +19,7 @@ type route struct {
 	message     *message
 	sends       []declaration
 	responds    bool
-	new         func() any
+	arrivals    arrivals
 	call        handlerFunc  // the user's function; freeze wraps the middleware around it
 	bare        *schema.Plan // the message without its envelope, for Routes.Handle
 }
@@ -30,6 +30,14 @@ func (rt *route) name() string {
 		return rt.as
 	}
 	return rt.message.name()
+}
+
+// declaredName is the name under which the message in data came, or the handler's if that cannot be told.
+func (rt *route) declaredName(data []byte, discriminator string) string {
+	if rt.as != "" {
+		return rt.as
+	}
+	return rt.message.nameIn(data, discriminator)
 }
 
 // who is the handler in a panic's text.
@@ -55,7 +63,7 @@ func newTable(discriminator string, routes []*route) table {
 		t.member, t.byLiteral = sharedConst(t.ordered)
 	} else {
 		for _, rt := range t.ordered {
-			for _, literal := range rt.message.literals() {
+			for _, literal := range rt.message.wire {
 				t.byLiteral[literal] = rt
 			}
 		}
@@ -73,7 +81,7 @@ func newTable(discriminator string, routes []*route) table {
 
 // knownNames lists the texts of the literals that lead to rt.
 func (rt *route) knownNames(t table) []string {
-	if literals := rt.message.literals(); literals != nil {
+	if literals := rt.message.wire; literals != nil {
 		names := make([]string, len(literals))
 		for i, l := range literals {
 			names[i] = text([]byte(l))
@@ -311,7 +319,7 @@ func (t *Routes[S]) Handle(ctx context.Context, c *Conn[S], name string, body []
 
 // answersTo reports whether name is one of the route's names.
 func (rt *route) answersTo(name string) bool {
-	for _, literal := range rt.message.literals() {
+	for _, literal := range rt.message.wire {
 		if text([]byte(literal)) == name {
 			return true
 		}

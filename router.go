@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 )
@@ -39,17 +41,21 @@ type router struct {
 	table    table
 	freezing freezer
 
-	loop     *wsconn.Loop
-	rooms    rooms
-	live     live
-	refusals refusals
-	warned   sync.Map // reflect.Type → struct{}: undeclared types that were logged
+	loop            *wsconn.Loop
+	rooms           rooms
+	live            live
+	epoch           time.Time
+	counters        wsconn.Counters
+	refusals        refusals
+	opened, refused atomic.Uint64
+
+	warned sync.Map // reflect.Type → struct{}: undeclared types that were logged
 }
 
 // New returns a router whose connections carry an S, a struct whose path, query, header, cookie and subprotocol
 // tags are decoded from the upgrade request. A nil o means defaults. New panics if S or an option is impossible.
 func New[S any](o *Options) *Router[S] {
-	core := &router{opts: o.withDefaults()}
+	core := &router{opts: o.withDefaults(), epoch: time.Now()}
 	core.session = newSession[S]()
 	core.messages = newMessages(&core.opts)
 	core.rooms.byName = map[string]*room{}

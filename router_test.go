@@ -617,12 +617,15 @@ func resolving[S any](b *bytes.Buffer) http.Handler {
 	})
 }
 
-// TestContextPanics: a request that panics on its way leaves nothing that Shutdown would wait for.
+// TestContextPanics: a request that panics on its way is answered, and leaves nothing that Shutdown would wait for.
 func TestContextPanics(t *testing.T) {
-	r := wsrouter.New[none](&wsrouter.Options{Context: func(*http.Request) context.Context { panic("ouch") }})
+	r := wsrouter.New[none](&wsrouter.Options{Logger: quiet, Context: func(*http.Request) context.Context { panic("ouch") }})
 	m := &writer{header: http.Header{}, answered: make(chan int, 1)}
-	if text := panicOf(func() { r.ServeHTTP(m, upgradeRequest("/")) }); text != "ouch" {
+	if text := panicOf(func() { r.ServeHTTP(m, upgradeRequest("/")) }); text != "" {
 		t.Errorf("panicked with %q", text)
+	}
+	if status := <-m.answered; status != http.StatusInternalServerError {
+		t.Errorf("status %d", status)
 	}
 	if err := r.Shutdown(t.Context()); err != nil {
 		t.Error(err)

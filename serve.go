@@ -15,6 +15,9 @@ import (
 
 // Open runs OnConnect: it implements wsconn.Handler, as what follows does.
 func (c *conn) Open() {
+	if c.untold {
+		c.close(1011, "internal error")
+	}
 	if c.router.onConnect == nil {
 		return
 	}
@@ -37,11 +40,19 @@ func (c *conn) Open() {
 
 // Message handles one message.
 func (c *conn) Message(data []byte, binary bool) {
+	f := Frame{Data: data, Binary: binary}
+	begun := c.messageBegins()
+	outcome := c.handle(f)
+	c.observeMessage(f, begun, outcome)
+	c.handling.Store(nil)
+}
+
+// handle does all for one message.
+func (c *conn) handle(f Frame) (outcome Outcome) {
+	outcome = OutcomePanic // unless it returns
 	defer c.recoverPanic()
 	c.phase = "routing"
-	f := Frame{Data: data, Binary: binary}
-	c.settle(f, c.take(f))
-	c.handling.Store(nil)
+	return c.settle(f, c.take(f))
 }
 
 // take leads a frame to whoever is to handle it.
@@ -81,41 +92,45 @@ func (r *router) route(ctx context.Context, c *conn, f Frame) error {
 	if refused != nil {
 		return r.fallback(ctx, c, f, refused)
 	}
-	v := rt.new()
+	issues, err := r.handleAs(ctx, c, rt, rt.message.plan, f)
+	if issues != nil {
+		return r.fallback(ctx, c, f, invalid(issues))
+	}
+	return err
+}
+
+// handleAs decodes a frame by plan and calls the handler of rt, unless the frame has issues.
+func (r *router) handleAs(ctx context.Context, c *conn, rt *route, plan *schema.Plan, f Frame) (issues []schema.Issue, err error) {
 	c.handling.Store(rt)
 	c.phase = "decoding"
-	if issues := rt.message.plan.Decode(f.Data, v); issues != nil {
-		if !r.tolerate(c, rt, rt.message.plan, f.Data, v, issues) {
-			return r.fallback(ctx, c, f, invalid(issues))
-		}
+	in := rt.arrivals.get()
+	if issues := plan.Decode(f.Data, in.Value); issues != nil && !r.tolerate(c, plan, f.Data, in.Value, issues) {
+		return issues, nil
 	}
-	return c.call(ctx, rt, v, f)
+	err = c.call(ctx, rt, in, f)
+	if len(r.middleware) == 0 { // else somebody may have kept it
+		rt.arrivals.put(in)
+	}
+	return nil, err
 }
 
 // call hands a decoded message to its handler.
-func (c *conn) call(ctx context.Context, rt *route, v any, f Frame) error {
-	in := &Incoming{Name: rt.wireName(f.Data, c.router.opts.Discriminator), Value: v, Frame: f}
-	c.handling.Store(rt)
+func (c *conn) call(ctx context.Context, rt *route, in *Incoming, f Frame) error {
+	in.Name, in.Frame = rt.wireName(f.Data, c.router.opts.Discriminator), f
 	c.phase = "handler"
 	return rt.call(ctx, c, in)
 }
 
-// wireName is the name that the message in data came under.
+// wireName is the name that the message in data came under, one of those that are declared. "" if it has none.
 func (rt *route) wireName(data []byte, discriminator string) string {
-	names := rt.message.literals()
-	switch {
-	case len(names) == 1:
-		return rt.name()
-	case len(names) > 1:
-		if v, ok := schema.Member(data, discriminator); ok {
-			return text(v)
-		}
+	if rt.message.wire == nil {
+		return rt.as
 	}
-	return rt.as
+	return rt.declaredName(data, discriminator)
 }
 
 // tolerate reports whether a message with issues is handled all the same, under ReportOnly.
-func (r *router) tolerate(c *conn, rt *route, plan *schema.Plan, data []byte, v any, issues []schema.Issue) bool {
+func (r *router) tolerate(c *conn, plan *schema.Plan, data []byte, v any, issues []schema.Issue) bool {
 	if !r.opts.ReportOnly || plan.Unmarshal(data, v) != nil {
 		return false
 	}
@@ -135,20 +150,19 @@ func (r *router) fallback(ctx context.Context, c *conn, f Frame, err error) erro
 // decodeBody is route for a message that a dispatcher has already named.
 func (r *router) decodeBody(ctx context.Context, c *conn, rt *route, name string, body []byte) error {
 	f := Frame{Data: body, Binary: r.opts.Binary}
-	v := rt.new()
 	if rt.message.frame != "" {
-		return c.call(ctx, rt, rawValue(rt.message.frame, body), f)
+		c.handling.Store(rt)
+		return c.call(ctx, rt, &Incoming{Value: rawValue(rt.message.frame, body)}, f)
 	}
 	plan := rt.bare
 	if literal, ok := schema.Member(body, r.opts.Discriminator); ok && !rt.message.plain && text(literal) == name {
 		plan = rt.message.plan
 	}
-	if issues := plan.Decode(body, v); issues != nil {
-		if !r.tolerate(c, rt, plan, body, v, issues) {
-			return invalid(issues)
-		}
+	issues, err := r.handleAs(ctx, c, rt, plan, f)
+	if issues != nil {
+		return invalid(issues)
 	}
-	return c.call(ctx, rt, v, f)
+	return err
 }
 
 // rawValue is the Go value of a raw frame, by pointer.
@@ -189,11 +203,19 @@ func (r *router) callWith(ctx context.Context, c *conn, v any) error {
 	}
 	p := reflect.New(t)
 	p.Elem().Set(value)
-	return c.call(ctx, found, p.Interface(), Frame{Binary: r.opts.Binary})
+	c.handling.Store(found)
+	return c.call(ctx, found, &Incoming{Value: p.Interface()}, Frame{Binary: r.opts.Binary})
 }
 
 // Limited answers a message that came too soon.
 func (c *conn) Limited(data []byte, binary bool) {
+	f := Frame{Data: data, Binary: binary}
+	begun := c.messageBegins()
+	c.limit(f)
+	c.observeMessage(f, begun, OutcomeLimited)
+}
+
+func (c *conn) limit(f Frame) {
 	defer c.recoverPanic()
 	c.phase = "limiting"
 	o := &c.router.opts
@@ -203,39 +225,46 @@ func (c *conn) Limited(data []byte, binary bool) {
 		return
 	}
 	var id []byte
-	if binary == o.Binary {
-		id = c.router.correlationID(data)
+	if f.Binary == o.Binary {
+		id = c.router.correlationID(f.Data)
 	}
 	c.answer(&Error{Code: codeRateLimited, Detail: "too many messages, this one was not handled: send more slowly"}, id)
 }
 
 // settle does what the outcome of a handler, middleware, dispatcher or fallback asks for.
-func (c *conn) settle(f Frame, err error) {
+func (c *conn) settle(f Frame, err error) Outcome {
+	if err == nil {
+		return OutcomeOK
+	}
 	var (
 		protocol   *ProtocolError
 		failure    *Error
 		validation *ValidationError
 	)
 	switch {
-	case err == nil:
 	case c.closedBy(err):
+		return OutcomeClose
 	case errors.As(err, &protocol):
 		c.logRefused(strconv.Itoa(protocol.Code), "reason", protocol.Reason)
 		c.closeAs(protocol.Code, protocol.Reason)
+		return OutcomeClose
 	case errors.As(err, &failure) && failure != nil:
 		if failure.cause != nil {
 			c.logger().Warn("wsrouter: error answered", "code", failure.Code, "err", err)
 		}
 		c.answer(failure, c.router.correlationID(f.Data))
+		return OutcomeError
 	case errors.As(err, &validation):
 		c.logRefused(validation.Code, "issues", brief(validation.Error()))
 		c.answer(validation.reply(), c.router.correlationID(f.Data))
+		return OutcomeInvalid
 	case over(c.ctx, err), errors.Is(err, ErrDropped): // of drops the outbox has told, once for each episode
 		c.logger().Debug("wsrouter: handler saw the end, or a full outbox", "err", err)
-	default:
-		c.logger().Error("wsrouter: handler failed", "in", c.phase, "err", err)
-		c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))
+		return OutcomeOver
 	}
+	c.logger().Error("wsrouter: handler failed", "in", c.phase, "err", err)
+	c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))
+	return OutcomeFailed
 }
 
 // closedBy closes the connection if err was made by Close.
@@ -262,30 +291,54 @@ func (c *conn) answer(e *Error, id []byte) {
 
 // recoverPanic closes the connection if the function that it is deferred in panics.
 func (c *conn) recoverPanic() {
-	p := recover()
-	if p == nil {
-		return
+	if p := recover(); p != nil {
+		c.panicked(c.phase, p)
 	}
-	c.logger().Error("wsrouter: panic", "in", c.phase, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	c.handling.Store(nil)
-	c.close(1011, "internal error")
+}
+
+// recoverLog is the same for what only tells the log, beside a handler that may run.
+func (c *conn) recoverLog() {
+	if p := recover(); p != nil {
+		c.panicked("Options.Logger", p)
+	}
+}
+
+// panicked closes the connection because of the panic p.
+func (c *conn) panicked(in string, p any) {
+	stack := string(debug.Stack())
+	tell(func() { c.logger().Error("wsrouter: panic", "in", in, "panic", fmt.Sprint(p), "stack", stack) })
+	if !c.socket.Over() { // else the end has its code
+		c.close(1011, "internal error")
+	}
+}
+
+// tell logs where nothing else may come to harm. If the log panics, there is nobody left to tell.
+func tell(log func()) {
+	defer func() { _ = recover() }()
+	log()
 }
 
 // Ended takes note of the end, as soon as it is seen.
 func (c *conn) Ended(end wsconn.End) {
-	if end.Code == 1013 && !end.Remote {
-		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
-	}
 	if c.unbase != nil {
 		c.unbase()
 	}
 	c.router.live.release(c)
 	c.cancel(ErrClosed)
 	c.router.rooms.leaveAll(c)
+	if end.Code == 1013 && !end.Remote {
+		defer c.recoverLog()
+		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
+	}
 }
 
 // Finish runs OnDisconnect.
 func (c *conn) Finish(end wsconn.End) {
+	c.finish(end)
+	c.observeClose(end)
+}
+
+func (c *conn) finish(end wsconn.End) {
 	defer c.recoverPanic()
 	c.phase = "OnDisconnect"
 	c.handling.Store(nil)
@@ -301,7 +354,13 @@ func (c *conn) Finish(end wsconn.End) {
 // Released forgets the connection: nothing of it runs any more.
 func (c *conn) Released() { c.router.live.remove(c) }
 
-// Dropped logs that an episode of drops has begun.
-func (c *conn) Dropped(before uint64) {
-	c.logger().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", c.router.opts.Outbox, "dropped_before", before)
+// Dropped logs that an episode of drops has begun, and tells the observer of each.
+func (c *conn) Dropped(d wsconn.Drops) {
+	defer c.recoverLog()
+	if d.Names != nil {
+		c.observeDrops(d.Names)
+	}
+	if d.Begin {
+		c.logger().Warn("wsrouter: messages dropped, the peer reads too slowly", "outbox", c.router.opts.Outbox, "dropped_before", d.Before)
+	}
 }

@@ -74,9 +74,9 @@ func cut(s string, n int) string {
 }
 
 // pointerEscape escapes one token of a JSON Pointer (RFC 6901, section 3).
-func pointerEscape(token string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(token)
-}
+func pointerEscape(token string) string { return pointerEscapes.Replace(token) }
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1") // to build it takes 20 KiB
 
 func article(word string) string {
 	if strings.ContainsRune("aeiou", rune(word[0])) {

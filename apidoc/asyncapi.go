@@ -268,11 +268,7 @@ func (e *endpoint) asyncExtension() *ordered.Object {
 	}
 	x.Set("closeCodes", e.closeCodes())
 	if e.failure != nil && e.failure.GoType == "github.com/wsrouter-go/wsrouter.Error" {
-		codes := ordered.New()
-		for _, c := range errorCodes {
-			codes.Set(c.Name, c.Value)
-		}
-		x.Set("errorCodes", codes)
+		x.Set("errorCodes", e.errorCodes())
 	}
 	return x
 }

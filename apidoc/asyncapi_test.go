@@ -420,6 +420,27 @@ func TestErrorCodesAreThoseOfTheLibrary(t *testing.T) {
 			t.Errorf("%s is not in %q", code, about)
 		}
 	}
+	if codes["rate_limited"] != nil {
+		t.Error("rate_limited is told where no rate is limited")
+	}
+	for _, tt := range []struct {
+		o    wsrouter.Options
+		want bool
+	}{
+		{wsrouter.Options{MessagesPerSecond: 5}, true},
+		{wsrouter.Options{BytesPerSecond: 5}, true},
+		{wsrouter.Options{BytesPerSecond: 5, RateClose: true}, false},
+	} {
+		doc := apidoc.New("T", "1")
+		doc.Add("/ws", wsrouter.New[struct{}](&tt.o))
+		x := at(decode(t, doc.AsyncAPI()), "channels", "ws", "x-websocket")
+		if got := at(x, "errorCodes", "rate_limited") != nil; got != tt.want {
+			t.Errorf("%+v: rate_limited is told: %v", tt.o, got)
+		}
+		if at(x, "closeCodes", "4401") == nil || at(x, "compression") != nil {
+			t.Errorf("%v", x)
+		}
+	}
 	own := chat()
 	own.Error.GoType = "example.com/app.Problem"
 	if at(asyncOf(t, "/ws", own), "channels", "ws", "x-websocket", "errorCodes") != nil {

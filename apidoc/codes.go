@@ -14,11 +14,11 @@ var closeCodes = []struct {
 	{pageFact{"1005", "Closed without a code."}, false},
 	{pageFact{"1006", "The connection was lost: no close frame came. The server died, or something between cut the line."}, false},
 	{pageFact{"1007", "Text that is not UTF-8."}, true},
-	{pageFact{"1008", "Refused after it was opened: not allowed, or too often. The error reply before it, if there is one, says why."}, true},
+	{pageFact{"1008", "Refused after it was opened: not allowed, too many messages, or one in too many frames or not complete in time. The reason, or the error reply before it, says which."}, true},
 	{pageFact{"1009", "A message larger than the server takes."}, true},
 	{pageFact{"1011", "The server failed while it handled a message. Its log says why."}, true},
-	{pageFact{"1013", "The client read too slowly, and what waited for it outgrew the server's limit."}, true},
-	{pageFact{"4401", "The credentials have expired. Sign in, and connect again."}, false},
+	{pageFact{"1013", "The client read too slowly, and what waited for it, or for all clients together, outgrew the server's limit."}, true},
+	{pageFact{"4401", "The credentials have expired. Sign in, and connect again."}, true},
 }
 
 // errorCodes are those that the library itself answers with.
@@ -26,7 +26,25 @@ var errorCodes = []pageFact{
 	{"not_json", "The message is not JSON."},
 	{"unknown_type", "No message has this name. The issue says which there are, and the nearest."},
 	{"validation_failed", "The message breaks a rule of its schema; the issues say which, and where."},
+	{"rate_limited", "Too many messages, or bytes, in a second: this one was not handled. Send it again, later."},
 	{"internal", "The server failed to handle the message. Its log says why; the connection goes on."},
+}
+
+// errorCodes are those that e answers with.
+func (e *endpoint) errorCodes() *ordered.Object {
+	limited := e.limitsRate() && !e.RateClose
+	codes := ordered.New()
+	for _, c := range errorCodes {
+		if c.Name != "rate_limited" || limited {
+			codes.Set(c.Name, c.Value)
+		}
+	}
+	return codes
+}
+
+// limitsRate reports whether a message may come too soon.
+func (e *endpoint) limitsRate() bool {
+	return e.Limits["messagesPerSecond"] > 0 || e.Limits["bytesPerSecond"] > 0
 }
 
 // closes lists all codes, for the page.

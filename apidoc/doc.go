@@ -40,7 +40,8 @@
 //	discriminator  the member that names a message, payload the one that holds it, id the correlation id
 //	receive        what the server takes, by handler: {name, message, replies, delivery, responds}
 //	send           what the server may send at any time
-//	limits         in bytes, milliseconds and levels
+//	compression    "permessage-deflate" if it is agreed on with a client that offers it
+//	limits         in bytes, milliseconds, levels and numbers; negative: none
 //
 // A pseudo operation carries x-websocket-message: {direction, path, handler, name}. Nothing routes it, and its own
 // path segment keeps code generators working: oapi-codegen's servers panic on anything else behind a path
@@ -53,7 +54,7 @@
 // AsyncAPI has no words there are extensions:
 //
 //	x-websocket      of a channel: subprotocols, messageType, discriminator, payload, id and limits as in OpenAPI; closeCodes, those of the
-//	                 server itself; errorCodes, those of the library in the error reply. An application may have more of both
+//	                 server itself; errorCodes, those of the library in the error reply (rate_limited where there is a rate). An application may have more of both
 //	x-schema         of a parameter: its schema, if it is more than a string with an enum
 //	x-cookies        of a ws binding: a schema of the cookies
 //	x-discriminator  of a message: {propertyName, value}, or values if it has several names

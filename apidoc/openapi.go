@@ -376,6 +376,9 @@ func (e *endpoint) wireFacts() *ordered.Object {
 	} else {
 		x.Set("messageType", "text")
 	}
+	if e.Compression {
+		x.Set("compression", "permessage-deflate")
+	}
 	return x.SetText("discriminator", e.Discriminator).SetText("payload", e.Payload).SetText("id", e.ID)
 }
 

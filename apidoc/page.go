@@ -382,7 +382,20 @@ func (e *endpoint) facts() []pageFact {
 	add("payload", e.Payload)
 	add("correlation id", e.ID)
 	add("subprotocols", strings.Join(e.Subprotocols, ", "))
+	add("compression", map[bool]string{true: "permessage-deflate"}[e.Compression])
+	add("beyond the rate", e.beyondRate())
 	return list
+}
+
+// beyondRate says what becomes of a message that comes too soon. "" if none does.
+func (e *endpoint) beyondRate() string {
+	switch {
+	case !e.limitsRate():
+		return ""
+	case e.RateClose:
+		return "closed with 1008"
+	}
+	return "not handled, answered rate_limited"
 }
 
 // refusals lists the answers to a handshake that fails.
@@ -416,6 +429,10 @@ func (e *endpoint) limits() []pageFact {
 	}
 	add("maxMessage", "largest message", size)
 	add("depth", "deepest nesting", func(v int64) string { return count(v) + " levels" })
+	add("maxFrames", "frames of a message", count)
+	add("messageTimeout", "message complete within", limitTime)
+	add("messagesPerSecond", "messages per second", count)
+	add("bytesPerSecond", "bytes per second", size)
 	add("maxConns", "connections", count)
 	add("maxConnsPerKey", "connections of one client", count)
 	add("outbox", "waiting for a slow client", size)
@@ -430,7 +447,8 @@ func (e *endpoint) limits() []pageFact {
 	return list
 }
 
-var knownLimits = []string{"maxMessage", "depth", "outbox", "pingInterval", "pongTimeout", "writeTimeout"}
+var knownLimits = []string{"maxMessage", "depth", "outbox", "pingInterval", "pongTimeout", "writeTimeout",
+	"maxFrames", "messageTimeout", "messagesPerSecond", "bytesPerSecond", "maxConns", "maxConnsPerKey"}
 
 var limitWord = regexp.MustCompile(`[_-]+|([A-Z]+)`)
 
@@ -448,10 +466,21 @@ func count(v int64) string {
 }
 
 func size(v int64) string {
+	if v <= 0 {
+		return "no limit"
+	}
 	if v >= 1024 && v%1024 == 0 {
 		return strconv.FormatInt(v/1024, 10) + " KiB"
 	}
 	return strconv.FormatInt(v, 10) + " bytes"
+}
+
+// limitTime is a duration that may be without end.
+func limitTime(ms int64) string {
+	if ms <= 0 {
+		return "no limit"
+	}
+	return duration(ms)
 }
 
 func duration(ms int64) string {

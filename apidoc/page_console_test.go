@@ -125,6 +125,22 @@ func TestPageLimits(t *testing.T) {
 			t.Errorf("console.json lacks %s", want)
 		}
 	}
+	mux, doc = http.NewServeMux(), apidoc.New("Limits", "1")
+	doc.Mount(mux, "/ws", wsrouter.New[struct{}](&wsrouter.Options{MessagesPerSecond: 50, BytesPerSecond: 64 << 10, MaxMessage: -1, MessageTimeout: -1, Compression: &wsrouter.Compression{}}))
+	doc.Serve(mux, "/docs")
+	data = request(mux, "GET", "/docs/console.json").Body.String()
+	for _, want := range []string{
+		`{"name":"messages per second","value":"50"}`, `{"name":"bytes per second","value":"64 KiB"}`, `{"name":"frames of a message","value":"4096"}`,
+		`{"name":"message complete within","value":"no limit"}`, `{"name":"largest message","value":"no limit"}`,
+		`{"name":"compression","value":"permessage-deflate"}`, `{"name":"beyond the rate","value":"not handled, answered rate_limited"}`,
+	} {
+		if strings.Count(data, want) != 1 {
+			t.Errorf("console.json has %s %d times", want, strings.Count(data, want))
+		}
+	}
+	if x := string(doc.OpenAPI()); !strings.Contains(x, `"compression": "permessage-deflate"`) || !strings.Contains(x, `"messagesPerSecond": 50`) {
+		t.Error("OpenAPI lacks the compression or the rate")
+	}
 	if page := request(mux, "GET", "/docs").Body.String(); !strings.Contains(page, "messages per second") {
 		t.Error("the page without scripts lacks the rate")
 	}

@@ -313,7 +313,7 @@ func (c *compiler) field(m *member) (*field, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &field{name: m.name, quoted: string(appendString(nil, m.name)) + ":", goName: m.where(), owner: m.owner, ownName: m.Name, index: m.path}
+	f := &field{name: m.name, quoted: string(appendString(nil, m.name)) + ":", goName: m.where(), owner: m.owner, ownName: m.Name, index: m.path, omitEmpty: m.omitEmpty, omitZero: m.omitZero}
 	if f.node, err = c.node(m.Type); err != nil {
 		return nil, err
 	}
@@ -325,7 +325,7 @@ func (c *compiler) field(m *member) (*field, error) {
 	if err := c.tagged(f, t); err != nil {
 		return nil, err
 	}
-	f.required = !m.omit && !m.viaPointer && f.def == nil
+	f.required = !m.omitEmpty && !m.omitZero && !m.viaPointer && f.def == nil
 	if text, ok := t.get("required"); ok {
 		if f.required, err = parseBool("required", text); err != nil {
 			return nil, err
@@ -358,6 +358,7 @@ func CompileField(f reflect.StructField) (*Field, error) {
 	}
 	p := &Plan{typ: f.Type, root: compiled.node, body: compiled.node, doc: compiled.doc, deprecated: compiled.deprecated}
 	p.codec(c)
+	p.quicken()
 	compiled.doc = ""
 	if err := p.document(c, compiled); err != nil {
 		return nil, at(f.Name, err)

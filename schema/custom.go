@@ -31,31 +31,39 @@ func has(t reflect.Type, ifaces ...reflect.Type) bool {
 
 // custom hands a value to its type's own decoder, which alone knows what is right. The decoder's error is not
 // shown: its text was not written for the peer.
-func (s *scanner) custom(n *node) bool {
+func (s *scanner) custom(n *node, dst reflect.Value) bool {
 	start, before := s.pos, len(s.issues)
 	if !s.skip(false) {
 		return false
 	}
 	if len(s.issues) == before {
-		s.tryCustom(n.shape, s.data[start:s.pos])
+		s.tryCustom(n.shape, s.data[start:s.pos], dst)
 	}
 	return true
 }
 
-func (s *scanner) tryCustom(sh *shape, raw []byte) {
-	if sh.decode && jsonv2.Unmarshal(raw, reflect.New(sh.typ).Interface()) != nil {
+func (s *scanner) tryCustom(sh *shape, raw []byte, dst reflect.Value) {
+	if sh.decode && jsonv2.Unmarshal(raw, sh.trial(dst)) != nil {
 		s.fail("invalid", "is not valid", nil, raw)
 	}
 }
 
 // textValue hands a string to UnmarshalText.
-func (s *scanner) textValue(n *node, raw []byte) {
+func (s *scanner) textValue(n *node, raw []byte, dst reflect.Value) {
 	if !n.decode {
 		return
 	}
-	if jsonv2.Unmarshal(raw, reflect.New(n.typ).Interface()) != nil {
+	if jsonv2.Unmarshal(raw, n.trial(dst)) != nil {
 		s.fail("format", "is not in the right format", nil, raw)
 	}
+}
+
+// trial is a pointer to dst, or to a value that nobody keeps.
+func (sh *shape) trial(dst reflect.Value) any {
+	if !dst.IsValid() {
+		return reflect.New(sh.typ).Interface()
+	}
+	return dst.Addr().Interface()
 }
 
 // decodeText tries the name of a map's entry.

@@ -21,13 +21,28 @@ func (p *Plan) Validate(data []byte) []Issue {
 }
 
 // scan reports whether it saw all of the message.
-func (p *Plan) scan(s *scanner) bool { return s.value(p.root) && s.end() }
+func (p *Plan) scan(s *scanner) bool { return s.value(p.root, nowhere) && s.end() }
 
 // Decode validates data and stores it in v, a pointer to the plan's type, in place of what v held. v keeps nothing of data.
 // If there are issues, v is not touched, unless they come from a decoder or a Validate method of the type. Decode
-// panics if v is anything else, and with whatever a decoder of the type panics.
+// panics if v is anything else, and with whatever a decoder of the type panics. Short strings of a message share memory in pieces of at
+// most 256 bytes.
 func (p *Plan) Decode(data []byte, v any) []Issue {
 	p.pointer(v)
+	var issues []Issue
+	if dst := reflect.ValueOf(v).Elem(); p.storable && dst.IsZero() {
+		issues = p.onePass(data, dst)
+	} else {
+		issues = p.twoPasses(data, v)
+	}
+	if issues == nil {
+		issues = p.hook(v)
+	}
+	return issues
+}
+
+// twoPasses validates, then has json/v2 decode.
+func (p *Plan) twoPasses(data []byte, v any) []Issue {
 	s := newScanner(data)
 	s.edits.on = true
 	p.scan(s)
@@ -36,9 +51,6 @@ func (p *Plan) Decode(data []byte, v any) []Issue {
 		issues = p.store(s, v)
 	}
 	s.release()
-	if issues == nil {
-		issues = p.hook(v)
-	}
 	return issues
 }
 

@@ -27,6 +27,16 @@ func (p *Plan) Append(dst []byte, v any, id []byte) ([]byte, error) {
 	if err := p.accepts(v); err != nil {
 		return dst, err
 	}
+	if p.writable {
+		if out, ok := p.write(dst, reflect.ValueOf(v), id); ok {
+			return out, nil
+		}
+	}
+	return p.appendTwice(dst, v, id)
+}
+
+// appendTwice has json/v2 encode v, and puts the envelope around that.
+func (p *Plan) appendTwice(dst []byte, v any, id []byte) ([]byte, error) {
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	body, err := p.encode(buf, v)
@@ -148,7 +158,7 @@ func (p *Plan) appendMembers(dst, body []byte, hasID bool) []byte {
 		s.peek()
 		start := s.pos
 		name, _ := s.member()
-		skip := string(name) == p.env.Discriminator || hasID && string(name) == p.env.ID
+		skip := p.isEnvelope(string(name), hasID)
 		if !s.pass() {
 			break // never: the encoder wrote it
 		}
@@ -165,12 +175,20 @@ func (p *Plan) appendMembers(dst, body []byte, hasID bool) []byte {
 	return append(dst, '}')
 }
 
+// isEnvelope reports whether the envelope has the member itself.
+func (p *Plan) isEnvelope(name string, hasID bool) bool {
+	return p.env.Discriminator != "" && name == p.env.Discriminator || hasID && name == p.env.ID
+}
+
 // durationEncoder writes durations as their fields ask. Where one plan has both forms, the place decides.
 func (p *Plan) durationEncoder(c *compiler) func(*jsontext.Encoder, time.Duration) error {
 	return func(enc *jsontext.Encoder, d time.Duration) error {
 		iso := c.iso
 		if c.iso && c.nanos {
 			n := p.body.at(string(enc.StackPointer()))
+			for n != nil && n.kind == kindArray { // the pointer does not name the first item until it is written
+				n = n.elem
+			}
 			if n == nil {
 				return errors.ErrUnsupported
 			}

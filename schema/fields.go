@@ -19,7 +19,8 @@ type member struct {
 	named      bool // by its json tag
 	path       []int
 	viaPointer bool // promoted through a pointer, which may be nil
-	omit       bool // omitempty or omitzero
+	omitEmpty  bool // if it is null, "", [] or {} in JSON
+	omitZero   bool
 	quoted     bool // option string
 }
 
@@ -202,8 +203,10 @@ func (m *member) options() (embed, ignored bool, err error) {
 		var option string
 		option, rest, _ = strings.Cut(rest, ",")
 		switch {
-		case option == "omitempty", option == "omitzero":
-			m.omit = true
+		case option == "omitempty":
+			m.omitEmpty = true
+		case option == "omitzero":
+			m.omitZero = true
 		case option == "string":
 			m.quoted = true
 		case option == "embed":
@@ -215,7 +218,7 @@ func (m *member) options() (embed, ignored bool, err error) {
 			return false, false, fmt.Errorf("the option %q in json:%q is unknown", option, tag)
 		}
 	}
-	if embed && (m.named || m.omit || m.quoted) {
+	if embed && (m.named || m.omitEmpty || m.omitZero || m.quoted) {
 		return false, false, fmt.Errorf("is embedded, so json:%q cannot have a name or another option", tag)
 	}
 	return embed, false, nil

@@ -4,6 +4,9 @@ package schema
 // Names are compared as they read, so "\u0074ype" is "type". Member reads no further than it must: ok says nothing about
 // the rest of data. It does not allocate unless a name has escapes.
 func Member(data []byte, name string) (value []byte, ok bool) {
+	if value := firstMember(data, name); value != nil {
+		return value, true
+	}
 	s := newScanner(data)
 	defer s.release()
 	if s.peek() != '{' || !s.enter() || s.peek() == '}' {
@@ -27,6 +30,19 @@ func Member(data []byte, name string) (value []byte, ok bool) {
 			return nil, false
 		}
 	}
+}
+
+// firstMember is what Member finds where everybody puts it: {"name":"value", without a space or an escape; else nil.
+func firstMember(data []byte, name string) []byte {
+	end := 2 + len(name)
+	if len(data) < end+4 || string(data[:2]) != `{"` || special(data, 2) != end || string(data[2:end]) != name || string(data[end:end+3]) != `":"` {
+		return nil
+	}
+	value := end + 2
+	if end = special(data, value+1); end == len(data) || data[end] != '"' {
+		return nil
+	}
+	return data[value : end+1]
 }
 
 // pass is skip without a look at member names: a second of one name does not matter to what the first says.

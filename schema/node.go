@@ -103,6 +103,8 @@ type field struct {
 	deprecated bool
 	example    json.RawMessage
 	index      []int
+	omitEmpty  bool
+	omitZero   bool
 	hidden     bool // not printed
 }
 

@@ -2,11 +2,12 @@ package schema
 
 import (
 	"math/bits"
+	"reflect"
 	"strconv"
 )
 
-// array checks the array at pos.
-func (s *scanner) array(n *node) bool {
+// array checks the array at pos, and stores it.
+func (s *scanner) array(n *node, dst reflect.Value) bool {
 	start := s.pos
 	if !s.enter() {
 		return false
@@ -14,6 +15,9 @@ func (s *scanner) array(n *node) bool {
 	before := len(s.issues)
 	count := 0
 	var items items
+	if dst.Kind() == reflect.Slice {
+		dst.Set(reflect.MakeSlice(dst.Type(), 0, 0))
+	}
 	if s.peek() == ']' {
 		s.leave()
 	} else {
@@ -21,7 +25,7 @@ func (s *scanner) array(n *node) bool {
 			s.path[s.depth-1] = step{int32(count), -1}
 			s.peek()
 			at := s.pos
-			if !s.value(n.elem) {
+			if !s.value(n.elem, s.item(n, dst, count)) {
 				return false
 			}
 			if n.unique {
@@ -82,8 +86,8 @@ func (b *bitset) words(n int) []uint64 {
 	return b.large
 }
 
-// object checks the object at pos.
-func (s *scanner) object(n *node) bool {
+// object checks the object at pos, and stores it.
+func (s *scanner) object(n *node, dst reflect.Value) bool {
 	start, before := s.pos, len(s.issues)
 	if !s.enter() {
 		return false
@@ -96,6 +100,7 @@ func (s *scanner) object(n *node) bool {
 	names := s.names.open()
 	cut := s.edits.object(s.pos)
 	count, next := 0, 0
+	entries := entriesOf(dst)
 	if s.peek() != '}' {
 		for {
 			name, ok := s.member()
@@ -104,13 +109,13 @@ func (s *scanner) object(n *node) bool {
 			}
 			i := n.find(name, next)
 			if i < 0 {
-				ok = s.unknown(n, &names, name)
+				ok = s.unknown(n, &names, name, &entries)
 			} else if next = i + 1; seen[i/64]&(1<<(i%64)) != 0 {
 				s.duplicate()
 				ok = s.skip(false)
 			} else {
 				seen[i/64] |= 1 << (i % 64)
-				ok = s.field(n.fields[i])
+				ok = s.field(n.fields[i], dst)
 			}
 			if !ok {
 				return false
@@ -132,7 +137,7 @@ func (s *scanner) object(n *node) bool {
 	}
 	s.names.close(names)
 	s.leave()
-	s.missing(n, seen, cut.any)
+	s.missing(n, seen, cut.any, dst)
 	if n.minLen > 0 || n.maxLen >= 0 {
 		raw := s.data[start:s.pos]
 		if len(s.issues) > before {
@@ -141,7 +146,7 @@ func (s *scanner) object(n *node) bool {
 		s.length(n, count, "minProperties", "maxProperties", "member", raw)
 	}
 	if n.shape.custom != nil && len(s.issues) == before {
-		s.tryCustom(n.shape.custom, s.edits.apply(s.data, start, s.pos, s.edits.list))
+		s.tryCustom(n.shape.custom, s.edits.apply(s.data, start, s.pos, s.edits.list), nowhere)
 	}
 	return true
 }
@@ -162,21 +167,21 @@ func (f *field) added() bool {
 	return (f.role == roleName || f.role == roleID) && !f.adopted
 }
 
-// field checks the value of a known member.
-func (s *scanner) field(f *field) bool {
+// field checks the value of a known member of dst, and stores it.
+func (s *scanner) field(f *field, dst reflect.Value) bool {
 	if f.role != rolePayload {
-		return s.value(f.node)
+		return s.value(f.node, f.of(dst))
 	}
 	s.peek()
 	s.edits.from = s.pos
 	s.edits.first = len(s.edits.list)
-	ok := s.value(f.node)
+	ok := s.value(f.node, dst)
 	s.edits.to, s.edits.last = s.pos, len(s.edits.list)
 	return ok
 }
 
-// unknown checks a member that is no field.
-func (s *scanner) unknown(n *node, names *object, name []byte) bool {
+// unknown checks a member that is no field, and stores it if it is the entry of a map.
+func (s *scanner) unknown(n *node, names *object, name []byte, into *entries) bool {
 	if !s.names.add(s, names, name) {
 		s.duplicate()
 		return s.skip(false)
@@ -185,7 +190,13 @@ func (s *scanner) unknown(n *node, names *object, name []byte) bool {
 		if n.key != nil {
 			s.memberName(n.key, name)
 		}
-		return s.value(n.elem)
+		if !into.m.IsValid() {
+			return s.value(n.elem, nowhere)
+		}
+		key := s.keep(name)
+		ok := s.value(n.elem, into.next())
+		into.put(key)
+		return ok
 	}
 	if n.closed && !s.full() {
 		s.refuse(n, string(name))
@@ -204,7 +215,7 @@ func (s *scanner) refuse(n *node, name string) {
 }
 
 // missing looks at the fields that were not there: required ones are issues, defaults are set.
-func (s *scanner) missing(n *node, seen []uint64, any bool) {
+func (s *scanner) missing(n *node, seen []uint64, any bool, dst reflect.Value) {
 	for w := range seen {
 		absent := ^seen[w]
 		if rest := len(n.fields) - w*64; rest < 64 {
@@ -217,6 +228,8 @@ func (s *scanner) missing(n *node, seen []uint64, any bool) {
 				s.noPayload(f)
 			case f.required:
 				s.failMember(f.name, "required", "is required", nil)
+			case f.def != nil && f.role != rolePayload && dst.IsValid():
+				f.setDefault(dst)
 			case f.def != nil && f.role != rolePayload:
 				s.edits.insert(s.pos-1, f, any)
 				any = true

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -27,8 +28,10 @@ type scanner struct {
 	text  []byte // the last string that had escapes
 	names names  // members seen, where the plan does not know them
 	edits edits  // what Decode changes before it stores
-	paths int    // bytes of the issues' paths
-	nhint int    // suggestions made
+
+	shared strings.Builder // where short strings of the value are kept together
+	paths  int             // bytes of the issues' paths
+	nhint  int             // suggestions made
 }
 
 // A step leads from a container to one of its values: by the member name data[start:end], still escaped, or, if
@@ -53,6 +56,7 @@ func newScanner(data []byte) *scanner {
 
 func (s *scanner) release() {
 	s.data, s.issues = nil, nil
+	s.shared.Reset()
 	if cap(s.text) > maxKept {
 		s.text = nil
 	}

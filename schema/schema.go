@@ -35,6 +35,10 @@ type Plan struct {
 	schema     func() json.RawMessage // printed when it is first asked for: comments may be registered until then
 	example    json.RawMessage
 
+	storable bool   // decoded in one pass
+	writable bool   // encoded by the plan
+	opening  []byte // of the envelope: {"type":"name"
+
 	encoders, decoders []jsonv2.Options
 	validates          bool // the type has a Validate method
 }
@@ -102,6 +106,7 @@ func compile(t reflect.Type, o *Options) (*Plan, error) {
 	if len(p.values) > 0 {
 		p.name = p.values[0].text
 	}
+	p.quicken()
 	return p, p.document(c, nil)
 }
 
@@ -138,7 +143,7 @@ func (p *Plan) tryCodec(c *compiler) error {
 	if err := p.unmarshal(body, v.Interface()); err != nil {
 		return fmt.Errorf("decoded: %w", err)
 	}
-	if _, err := p.Append(nil, v.Elem().Interface(), nil); err != nil {
+	if _, err := p.appendTwice(nil, v.Elem().Interface(), nil); err != nil {
 		return fmt.Errorf("encoded: %w", err)
 	}
 	return nil

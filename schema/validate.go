@@ -3,53 +3,62 @@ package schema
 import (
 	"bytes"
 	"encoding/base64"
+	"reflect"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// value checks the value at pos by its plan, and leaves pos behind it.
-func (s *scanner) value(n *node) bool {
+// value checks the value at pos by its plan, stores it in dst, unless that is nowhere, and leaves pos behind it. What stands in
+// dst is of use only if there are no issues. dst is zero before, and its plan is storable.
+func (s *scanner) value(n *node, dst reflect.Value) bool {
 	if s.full() { // what else is wrong is not told: it need not be found
 		return s.skip(false)
 	}
 	c := s.peek()
-	if c == 'n' && n.kind != kindRaw && n.kind != kindCustom {
-		return s.null(n)
+	if c == 'n' {
+		if n.kind != kindRaw && n.kind != kindCustom {
+			return s.null(n)
+		}
+		if dst.Kind() == reflect.Pointer {
+			dst = nowhere // it stays nil
+		}
+	} else if dst.Kind() == reflect.Pointer && n.typ != nil { // an envelope has none, only what is in it
+		dst = pointee(dst)
 	}
 	switch n.kind {
 	case kindObject:
 		if c == '{' {
-			return s.object(n)
+			return s.object(n, dst)
 		}
 	case kindArray:
 		if c == '[' {
-			return s.array(n)
+			return s.array(n, dst)
 		}
 	case kindString, kindBytes, kindTime, kindDuration, kindText:
 		if c == '"' {
-			return s.string(n)
+			return s.string(n, dst)
 		}
 	case kindInt, kindFloat:
 		if n.quoted {
 			if c == '"' {
-				return s.quotedNumber(n)
+				return s.quotedNumber(n, dst)
 			}
 		} else if c == '-' || c >= '0' && c <= '9' {
-			return s.plainNumber(n)
+			return s.plainNumber(n, dst)
 		}
 	case kindBool:
 		if c == 't' || c == 'f' {
-			return s.bool(n)
+			return s.bool(n, dst)
 		}
 	case kindName:
-		return s.name(n, c)
-	case kindAny:
-		return s.skip(true)
-	case kindRaw, kindID:
+		return s.name(n, c, dst)
+	case kindAny, kindRaw:
+		return s.free(n, dst)
+	case kindID:
 		return s.skip(false)
 	case kindCustom:
-		return s.custom(n)
+		return s.custom(n, dst)
 	}
 	return s.wrongType(n)
 }
@@ -122,7 +131,7 @@ func (n *node) wireType() string {
 	return "string"
 }
 
-func (s *scanner) bool(n *node) bool {
+func (s *scanner) bool(n *node, dst reflect.Value) bool {
 	start := s.pos
 	lit := "true"
 	if s.data[s.pos] == 'f' {
@@ -133,6 +142,9 @@ func (s *scanner) bool(n *node) bool {
 	}
 	if n.enum != nil && !n.hasRaw(lit) {
 		s.failEnum(n, s.data[start:s.pos], nil)
+	}
+	if dst.IsValid() {
+		dst.SetBool(lit == "true")
 	}
 	return true
 }
@@ -146,17 +158,17 @@ func (n *node) hasRaw(raw string) bool {
 	return false
 }
 
-func (s *scanner) plainNumber(n *node) bool {
+func (s *scanner) plainNumber(n *node, dst reflect.Value) bool {
 	raw, isWhole, ok := s.number()
 	if !ok {
 		return false
 	}
-	s.numberRules(n, raw, isWhole, raw)
+	s.numberRules(n, raw, isWhole, raw, dst)
 	return true
 }
 
-// numberRules checks num, which stands in the message as raw.
-func (s *scanner) numberRules(n *node, num []byte, isWhole bool, raw []byte) {
+// numberRules checks num, which stands in the message as raw, and stores it.
+func (s *scanner) numberRules(n *node, num []byte, isWhole bool, raw []byte, dst reflect.Value) {
 	if n.kind == kindFloat {
 		if !s.finite(num, n.bits, raw) {
 			return
@@ -166,6 +178,9 @@ func (s *scanner) numberRules(n *node, num []byte, isWhole bool, raw []byte) {
 			return
 		}
 		n.floatRules(s, num, raw)
+		if dst.IsValid() {
+			dst.SetFloat(parseFloat(num, n.bits))
+		}
 		return
 	}
 	if !isWhole || !n.lo.whole.neg && string(num) == "-0" {
@@ -180,6 +195,9 @@ func (s *scanner) numberRules(n *node, num []byte, isWhole bool, raw []byte) {
 		n.floatRules(s, num, raw) // it breaks at least the bound of its Go type
 	default:
 		n.wholeRules(s, w, raw)
+		if dst.IsValid() {
+			w.store(dst)
+		}
 	}
 }
 
@@ -202,7 +220,7 @@ func (n *node) hasWhole(w whole) bool {
 }
 
 // quotedNumber reads a number inside a string, as the json tag's option string has it.
-func (s *scanner) quotedNumber(n *node) bool {
+func (s *scanner) quotedNumber(n *node, dst reflect.Value) bool {
 	start := s.pos
 	val, _, ok := s.str()
 	if !ok {
@@ -214,7 +232,7 @@ func (s *scanner) quotedNumber(n *node) bool {
 		s.fail("pattern", "must be a number in a string", nil, raw)
 		return true
 	}
-	s.numberRules(n, val, isWhole, raw)
+	s.numberRules(n, val, isWhole, raw, dst)
 	return true
 }
 
@@ -225,7 +243,7 @@ func isNumber(b []byte) (isWhole, ok bool) {
 	return isWhole, ok && s.pos == len(b)
 }
 
-func (s *scanner) string(n *node) bool {
+func (s *scanner) string(n *node, dst reflect.Value) bool {
 	start := s.pos
 	val, ascii, ok := s.str()
 	if !ok {
@@ -250,18 +268,26 @@ func (s *scanner) string(n *node) bool {
 		s.fail("format", "must be "+f.text, map[string]any{"format": f.name}, raw)
 	}
 	switch n.kind {
+	case kindString:
+		if dst.IsValid() {
+			dst.SetString(s.keep(val))
+		}
 	case kindBytes:
-		s.bytes(n, val, raw)
+		s.bytes(n, val, raw, dst)
 	case kindTime:
-		if !isTime(val) {
+		if !isTime(val) || dst.IsValid() && timeOf(dst).UnmarshalText(val) != nil {
 			s.fail("format", "must be "+formats["date-time"].text, map[string]any{"format": "date-time"}, raw)
 		}
 	case kindDuration:
-		if _, ok := parseDuration(val); !ok {
+		d, ok := parseDuration(val)
+		if !ok {
 			s.fail("format", "must be "+formats["duration"].text, map[string]any{"format": "duration"}, raw)
 		}
+		if dst.IsValid() {
+			dst.SetInt(int64(d))
+		}
 	case kindText:
-		s.textValue(n, raw)
+		s.textValue(n, raw, dst)
 	}
 	return true
 }
@@ -293,7 +319,7 @@ func plural(count int, unit string) string {
 }
 
 // bytes checks base64 of RFC 4648: padded, without line breaks, of the array's length if it is one.
-func (s *scanner) bytes(n *node, val, raw []byte) {
+func (s *scanner) bytes(n *node, val, raw []byte, dst reflect.Value) {
 	buf := make([]byte, 0, 128)
 	if base64.StdEncoding.DecodedLen(len(val)) > cap(buf) {
 		buf = make([]byte, 0, base64.StdEncoding.DecodedLen(len(val)))
@@ -305,6 +331,13 @@ func (s *scanner) bytes(n *node, val, raw []byte) {
 	}
 	if n.length >= 0 && len(out) != n.length {
 		s.fail("contentEncoding", "must be base64 of "+plural(n.length, "byte"), map[string]any{"contentEncoding": "base64"}, raw)
+		return
+	}
+	switch dst.Kind() {
+	case reflect.Slice:
+		dst.SetBytes(append(make([]byte, 0, len(out)), out...))
+	case reflect.Array:
+		copy(dst.Bytes(), out)
 	}
 }
 
@@ -365,7 +398,7 @@ func (v *value) param(k kind) any {
 }
 
 // name checks the discriminator.
-func (s *scanner) name(n *node, c byte) bool {
+func (s *scanner) name(n *node, c byte, dst reflect.Value) bool {
 	start := s.pos
 	isString := n.names[0][0] == '"'
 	if isString != (c == '"') || !isString && c != '-' && (c < '0' || c > '9') {
@@ -388,6 +421,7 @@ func (s *scanner) name(n *node, c byte) bool {
 	}
 	for i := range n.enum {
 		if n.enum[i].text == string(val) {
+			n.enum[i].store(dst)
 			return true
 		}
 	}

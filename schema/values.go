@@ -159,7 +159,7 @@ func explain(i Issue) string {
 // check lists what is wrong with raw as a value of n.
 func (n *node) check(raw []byte) []Issue {
 	s := newScanner(raw)
-	if s.value(n) {
+	if s.value(n, nowhere) {
 		s.end()
 	}
 	issues := s.faults()
@@ -172,7 +172,7 @@ func filled(n *node, raw json.RawMessage) (json.RawMessage, error) {
 	for range maxDepth {
 		s := newScanner(raw)
 		s.edits.on = true
-		if s.value(n) {
+		if s.value(n, nowhere) {
 			s.end()
 		}
 		if issues := s.faults(); issues != nil {

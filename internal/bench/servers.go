@@ -201,7 +201,7 @@ func (e *echoing) Limited([]byte, bool) {}
 func (e *echoing) Ended(wsconn.End)     { e.all.remove(e) }
 func (e *echoing) Finish(wsconn.End)    {}
 func (e *echoing) Released()            {}
-func (e *echoing) Dropped(uint64)       {}
+func (e *echoing) Dropped(wsconn.Drops) {}
 
 func socketServer(ln net.Listener, inIdleMode bool) (room, error) {
 	all := newMembers[*echoing]()

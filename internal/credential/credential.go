@@ -31,5 +31,7 @@ func plain(name string) string {
 			break
 		}
 	}
-	return strings.NewReplacer("-", "", "_", "", ".", "").Replace(name)
+	return separators.Replace(name)
 }
+
+var separators = strings.NewReplacer("-", "", "_", "", ".", "")

@@ -47,6 +47,15 @@ func New(pairs ...any) *Object {
 	return o
 }
 
+// sized is an empty object with room for n members, so that growing leaves nothing behind.
+func sized(n int) *Object {
+	o := &Object{names: make([]string, 0, n), values: make([]any, 0, n)}
+	if n > large {
+		o.index = make(map[string]int, n)
+	}
+	return o
+}
+
 // Names lists the members in their order. The list is the object's own.
 func (o *Object) Names() []string { return o.names }
 

@@ -15,7 +15,7 @@ import (
 // What YAML may hold.
 const (
 	maxYAML      = 8 << 20
-	maxNodes     = 1 << 19      // names are nodes too
+	maxNodes     = 320_000      // names are nodes too; the library takes 190 bytes for each
 	maxYAMLBytes = 4 * MaxBytes // with all aliases followed
 )
 
@@ -27,7 +27,7 @@ func parseYAML(data []byte) (any, error) {
 	case !utf8.Valid(data): // nor UTF-16, which YAML allows
 		return nil, errors.New("the document is not UTF-8")
 	case nodes(data) > maxNodes:
-		return nil, fmt.Errorf("more than %d YAML nodes", maxNodes)
+		return nil, fmt.Errorf("more than %d YAML nodes: write a base of this size as JSON, which takes less to read", maxNodes)
 	case bytes.Count(data, []byte("\n%")) > 100:
 		return nil, errors.New("more than 100 YAML directives")
 	}
@@ -144,7 +144,7 @@ func (r *yamlReader) sequence(n *yaml.Node, v *yamlValue, depth int) (any, error
 
 // mapping reads members in their order. The members of << come behind, unless they are there already.
 func (r *yamlReader) mapping(n *yaml.Node, v *yamlValue, depth int) (any, error) {
-	o := New()
+	o := sized(len(n.Content) / 2)
 	var merges []any
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]

@@ -20,20 +20,20 @@ func TestLeaks(t *testing.T) {
 		if !*full {
 			t.Parallel()
 		}
-		const steps = 10
-		cycles, warm := 5000, 1200
+		const quiet = 2200 * time.Millisecond // workers that nobody needs any more end after 2 s at the latest
+		steps, cycles, warm := 5, 5000, 1200
 		if *full {
-			cycles, warm = 200_000, 10_000
+			steps, cycles, warm = 10, 200_000, 10_000
 		}
 		server, address := serve(t, reliability.ServerConfig{Mode: mode, Profile: true, Outbox: 32 << 10, SendBuffer: 16 << 10})
 		crowd := start(t, "clients", reliability.CrowdConfig{Address: address})
 		run := func(n int) reliability.Stats {
 			ask[any](crowd, "cycles", reliability.Cycling{N: n, Workers: 64})
-			return settled(server)
+			return settled(server, quiet)
 		}
 		run(warm)
 		ask[[]reliability.End](server, "ends", nothing{}) // so that it has been encoded once
-		before := settled(server)
+		before := settled(server, quiet)
 		rounds := []reliability.Stats{before}
 		ended := map[string]int{}
 		for range steps {
@@ -42,9 +42,9 @@ func TestLeaks(t *testing.T) {
 				ended[fmt.Sprint(e.ID, " ", e.Code)]++
 			}
 		}
-		eventually(10*time.Second, func() bool { // the very last end may take its time
+		eventually(20*time.Second, func() bool { // the very last end may take its time
 			rounds[steps] = ask[reliability.Stats](server, "stats", nothing{})
-			return rounds[steps].Goroutines <= before.Goroutines && rounds[steps].Timers <= before.Timers
+			return rounds[steps].Goroutines == before.Goroutines && rounds[steps].Descriptors == before.Descriptors && rounds[steps].Timers <= before.Timers
 		})
 		after := rounds[steps]
 
@@ -74,19 +74,19 @@ func TestLeaks(t *testing.T) {
 	})
 }
 
-// settled waits until the ends of the connections are over, and returns what is left: goroutines do not become fewer any more.
-func settled(server process) reliability.Stats {
+// settled waits until the ends of the connections are over, and returns what is left: goroutines have not become fewer for some time.
+func settled(server process, quiet time.Duration) reliability.Stats {
 	var s reliability.Stats
-	same := 0
-	eventually(10*time.Second, func() bool {
+	same, since := 0, time.Now()
+	eventually(10*time.Second+quiet, func() bool {
 		was := s
 		s = ask[reliability.Stats](server, "stats", nothing{})
 		if s.Goroutines == was.Goroutines && s.Descriptors == was.Descriptors && s.Timers == was.Timers {
 			same++
 		} else {
-			same = 0
+			same, since = 0, time.Now()
 		}
-		return same >= 3
+		return same >= 3 && time.Since(since) >= quiet
 	})
 	return s
 }

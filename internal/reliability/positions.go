@@ -57,6 +57,27 @@ var Positions = []Position{
 			return context.Background()
 		}
 	}},
+	{Name: "Options.ConnKey", Status: http.StatusInternalServerError, Lines: 1, options: func(o *wsrouter.Options, _ *capture) {
+		o.MaxConnsPerKey = 100
+		o.ConnKey = func(r *http.Request) string {
+			if r.URL.Query().Get("id") == Victim {
+				panic("Options.ConnKey")
+			}
+			return r.RemoteAddr
+		}
+	}},
+	{Name: "Observer of an upgrade", Code: 1011, Lines: 1, options: observed(func(o *wsrouter.Observer) {
+		o.Upgrade = func(ctx context.Context, _ wsrouter.UpgradeEvent) { blowIn(ctx) }
+	})},
+	{Name: "Observer of a message", Say: `{"type":"poke"}`, Code: 1011, Lines: 1, declare: receives[poke], options: observed(func(o *wsrouter.Observer) {
+		o.Message = func(ctx context.Context, _ wsrouter.MessageEvent) { blowIn(ctx) }
+	})},
+	{Name: "Observer of a send", Say: `{"type":"poke"}`, Code: 1011, Lines: 1, declare: sends(Note{}), options: observed(func(o *wsrouter.Observer) {
+		o.Send = func(ctx context.Context, _ wsrouter.SendEvent) { blowIn(ctx) }
+	})},
+	{Name: "Observer of an end", Say: "close", Code: 1000, Lines: 1, options: observed(func(o *wsrouter.Observer) {
+		o.Close = func(ctx context.Context, _ wsrouter.CloseEvent) { blowIn(ctx) }
+	})},
 	{Name: "Validate", Say: `{"type":"validated","n":13}`, Code: 1011, Lines: 1, declare: receives[validated]},
 	{Name: "UnmarshalJSON", Say: `{"type":"json","v":"bang"}`, Code: 1011, Lines: 1, declare: receives[withJSON]},
 	{Name: "UnmarshalJSONFrom", Say: `{"type":"jsonfrom","v":"bang"}`, Code: 1011, Lines: 1, declare: receives[withJSONFrom]},
@@ -117,15 +138,18 @@ var Positions = []Position{
 	{Name: "log, whatever it is told", Say: `{"type":"poke"}`, Code: 1011, declare: fails, options: func(_ *wsrouter.Options, log *capture) {
 		log.trap = func(slog.Record) { panic("log") }
 	}},
-	{Name: "log of a full outbox", Say: `{"type":"poke"}`, Code: 1011, Lines: 1, declare: func(s *server) {
-		wsrouter.Receive(s.router, func(ctx context.Context, c *conn, _ poke) error {
-			for {
-				if err := c.Send(ctx, Note{Pad: padding(16 << 10)}); errors.Is(err, wsrouter.ErrClosed) {
-					return nil
-				}
+	{Name: "log of a refusal", Query: "&refuse=true", Status: http.StatusForbidden, options: func(_ *wsrouter.Options, log *capture) {
+		log.trap = func(slog.Record) { panic("log") }
+	}},
+	{Name: "log of a peer that reads too slowly", Say: `{"type":"poke"}`, Code: 1013, Lines: 1, declare: floods, options: func(o *wsrouter.Options, log *capture) {
+		o.Outbox = 4 << 10
+		log.trap = func(r slog.Record) {
+			if r.Message == "wsrouter: connection closed, the peer reads too slowly" {
+				panic("log")
 			}
-		})
-	}, options: func(o *wsrouter.Options, log *capture) {
+		}
+	}},
+	{Name: "log of a full outbox", Say: `{"type":"poke"}`, Code: 1011, Lines: 1, declare: floods, options: func(o *wsrouter.Options, log *capture) {
 		o.Outbox, o.Overflow = 4<<10, wsrouter.OverflowDropNewest
 		log.trap = func(r slog.Record) {
 			if r.Message == "wsrouter: messages dropped, the peer reads too slowly" {
@@ -146,8 +170,38 @@ func blow(c *conn) error {
 	return nil
 }
 
+type isVictim struct{}
+
+// observed sets an observer, whose functions know the victim by its context.
+func observed(set func(*wsrouter.Observer)) func(*wsrouter.Options, *capture) {
+	return func(o *wsrouter.Options, _ *capture) {
+		o.Observer = new(wsrouter.Observer)
+		set(o.Observer)
+		o.Context = func(r *http.Request) context.Context {
+			return context.WithValue(context.Background(), isVictim{}, r.URL.Query().Get("id") == Victim)
+		}
+	}
+}
+
+func blowIn(ctx context.Context) {
+	if is, _ := ctx.Value(isVictim{}).(bool); is {
+		panic("as you like")
+	}
+}
+
 func endsBadly(s *server) {
 	s.router.OnDisconnect(func(_ context.Context, c *conn, _ wsrouter.CloseInfo) { _ = blow(c) })
+}
+
+// floods makes "poke" send until the connection has ended.
+func floods(s *server) {
+	wsrouter.Receive(s.router, func(ctx context.Context, c *conn, _ poke) error {
+		for {
+			if err := c.Send(ctx, Note{Pad: padding(16 << 10)}); errors.Is(err, wsrouter.ErrClosed) {
+				return nil
+			}
+		}
+	})
 }
 
 func fails(s *server) {

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"reflect"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -30,12 +29,6 @@ const (
 	Idle       Mode = "idle"
 )
 
-// HasOption reports whether the router has an option of that name yet.
-func HasOption(name string) bool {
-	_, ok := reflect.TypeFor[wsrouter.Options]().FieldByName(name)
-	return ok
-}
-
 // ServerConfig says how to serve. Zero values are the router's defaults.
 type ServerConfig struct {
 	Mode       Mode
@@ -49,14 +42,10 @@ type ServerConfig struct {
 }
 
 func (cfg *ServerConfig) options(log slog.Handler) *wsrouter.Options {
-	o := &wsrouter.Options{
+	return &wsrouter.Options{
 		Outbox: cfg.Outbox, Overflow: cfg.Overflow, PingInterval: cfg.Ping, PongTimeout: cfg.Pong, MaxMessage: cfg.MaxMessage,
-		Logger: slog.New(log),
+		Idle: cfg.Mode == Idle, Logger: slog.New(log),
 	}
-	if cfg.Mode == Idle { // by reflection, because the tests are older than the option
-		reflect.ValueOf(o).Elem().FieldByName("Idle").SetBool(true)
-	}
-	return o
 }
 
 // An End is one call of OnDisconnect.

@@ -14,9 +14,6 @@ const patience = 40 * time.Millisecond
 
 // What the cases need of the package is in this file.
 
-// pending reports whether sockets cannot run a case yet.
-func pending(c conformance) bool { return c.deflate }
-
 func wsconnParser(c conformance) *wsconn.Parser {
 	return wsconn.NewParser(c.deflate, c.message, c.frames)
 }
@@ -27,6 +24,9 @@ type conformLoop struct{ *wsconn.Loop }
 func newConformLoop(c conformance, idle bool) conformLoop {
 	cfg := config()
 	cfg.MaxMessage, cfg.MaxFrames, cfg.Idle = c.message, c.frames, idle
+	if c.deflate {
+		cfg.Compression = &wsconn.CompressionConfig{Windows: wsconn.NewWindows(4 << 20)}
+	}
 	return conformLoop{wsconn.NewLoop(cfg)}
 }
 
@@ -34,7 +34,11 @@ func newConformLoop(c conformance, idle bool) conformLoop {
 func (l conformLoop) serve(conn net.Conn, v *conversation) *echoer {
 	e := &echoer{v: v}
 	e.left.Add(1)
-	e.Socket = l.New(conn, nil, nil, e)
+	_, agreed, err := l.Negotiate([]string{"permessage-deflate"})
+	if err != nil {
+		panic(err)
+	}
+	e.Socket = l.New(conn, nil, agreed, e)
 	e.Start()
 	return e
 }
@@ -72,5 +76,5 @@ func (e *echoer) Ended(end wsconn.End) {
 func (e *echoer) Open()                {}
 func (e *echoer) Limited([]byte, bool) {}
 func (e *echoer) Finish(wsconn.End)    {}
-func (e *echoer) Dropped(uint64)       {}
+func (e *echoer) Dropped(wsconn.Drops) {}
 func (e *echoer) Released()            { e.left.Done() }

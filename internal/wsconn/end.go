@@ -47,7 +47,13 @@ func (s *Socket) fail(code int, err error) {
 // not depend on how the peer's bytes were cut.
 func (s *Socket) peerClosed(code int, reason string) {
 	s.set(flagHeard)
-	s.finish(End{Code: code, Reason: reason, Remote: true})
+	e := End{Code: code, Reason: reason, Remote: true}
+	s.out.mu.Lock()
+	if s.out.said { // it is the answer to ours, and came before who wrote that could tell
+		e = *s.out.bye
+	}
+	s.out.mu.Unlock()
+	s.finish(e)
 	s.sayClose(End{Code: code}, true)
 	if s.has(flagSent) {
 		s.farewell()
@@ -79,8 +85,16 @@ func (s *Socket) sayClose(e End, hurry bool) {
 	s.schedule(time.Duration(s.closeBy.Load()))
 }
 
-// finish records the end and tells the handler, the first time.
+// finish records the end and tells the handler, the first time. Once our close frame is on its way, the end is ours: the peer's answer
+// may be read before whoever sent the frame comes here.
 func (s *Socket) finish(e End) {
+	s.out.mu.Lock()
+	s.out.shut = true
+	if s.out.said {
+		e = *s.out.bye
+	}
+	s.unlock()
+
 	s.mu.Lock()
 	if s.end != nil {
 		s.mu.Unlock()
@@ -90,13 +104,11 @@ func (s *Socket) finish(e End) {
 	s.set(flagOver)
 	s.mu.Unlock()
 
-	s.out.mu.Lock()
-	s.out.shut = true
-	s.unlock()
-
+	defer func() { // also if Ended panics: Finish and Released are owed
+		s.set(flagTold)
+		s.settle()
+	}()
 	s.h.Ended(e)
-	s.set(flagTold)
-	s.settle()
 }
 
 // settle does what had to wait until no handler runs.
@@ -117,22 +129,17 @@ func (s *Socket) settle() {
 
 // last runs Handler.Finish.
 func (s *Socket) last() {
-	returned := false
-	defer func() {
-		if p := recover(); !returned && p != nil && s.loop.Fault != nil {
-			s.loop.Fault(p, nil)
-		}
-		s.leftOne()
-	}()
+	defer s.leftOne()
+	defer s.loop.guard()
 	s.mu.Lock()
 	e := *s.end
 	s.mu.Unlock()
 	s.h.Finish(e)
-	returned = true
 }
 
 // leftOne tells the handler when all is over.
 func (s *Socket) leftOne() {
+	defer s.loop.guard()
 	if s.left.Add(-1) == 0 {
 		s.h.Released()
 	}
@@ -237,7 +244,7 @@ func (l *Loop) shed() {
 			}
 		}
 	}
-	if most == nil || l.buffered.Load() <= l.MaxBuffered {
+	if most == nil || l.Counters.buffered.Load() <= l.MaxBuffered {
 		return
 	}
 	most.fail(statusTryLater, fmt.Errorf("too slow: %d bytes wait for it, and %d for all peers", size, l.MaxBuffered))
@@ -260,6 +267,9 @@ type transport interface {
 	// fill reads at most n bytes into s.in, which it provides. errParked: none are there, the reading role is given up, and
 	// somebody will run the socket when there are.
 	fill(s *Socket, n int) (int, error)
+	// unread reports whether something is there that fill has not taken, or the end, as far as that can be known, and sees to it that
+	// somebody looks.
+	unread(s *Socket) bool
 	// yield lets others have their turn. It reports whether it gave up the reading role for that.
 	yield() bool
 	// behind reports whether something is there to be read that nobody has come to read.
@@ -267,10 +277,11 @@ type transport interface {
 	// ended reports whether the peer has ended the connection, also while nobody reads. Where that cannot be known it has not.
 	ended() bool
 
-	// direct reports whether write takes what the network takes at once. If not, there is only writeAll.
+	// direct reports whether write takes what the network takes at once. If not, there is only writeSome.
 	direct() bool
 	write(p []byte) (int, error)
-	writeAll(p []byte) (int, error)
+	// writeSome waits until the network takes something.
+	writeSome(p []byte) (int, error)
 	// awaitWritable sees to it that the rest is written when the network takes more.
 	awaitWritable(s *Socket)
 

@@ -54,15 +54,27 @@ func (l *Loop) runFlusher() {
 		}
 		f.mu.Unlock()
 		for i, s := range r.sockets[from:to] {
-			s.Flush()
+			s.flushGuarded()
 			r.sockets[from+i] = nil
 		}
 		f.mu.Lock()
 		r.open -= to - from
 		last := r.open == 0
 		f.mu.Unlock()
-		if last && r.done != nil {
-			r.done()
+		if last {
+			l.finishRound(r)
 		}
+	}
+}
+
+func (s *Socket) flushGuarded() {
+	defer s.guard()
+	s.Flush()
+}
+
+func (l *Loop) finishRound(r *round) {
+	defer l.guard()
+	if r.done != nil {
+		r.done()
 	}
 }

@@ -258,7 +258,11 @@ func TestParserAllocations(t *testing.T) {
 					rest, end = buf[end:next], next
 				}
 			})
-			if got >= 0.1 { // a garbage collection empties the pools
+			most := 0.1 // a garbage collection empties the pools
+			if raceDetector {
+				most = 2
+			}
+			if got >= most {
 				t.Errorf("%v allocations", got)
 			}
 		})

@@ -52,6 +52,9 @@ func (p *poller) adopt(s *Socket) bool {
 	return true
 }
 
+// now returns how many workers there are, and how many sockets wait for one.
+func (p *poller) now() (count, ready int) { return p.workers.now() }
+
 // duplicate returns a descriptor of the same connection that Go knows nothing of, or -1.
 func duplicate(fd uintptr) int {
 	n, _, err := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)
@@ -188,6 +191,7 @@ type idle struct {
 
 // ready takes an event.
 func (c *idle) ready(events uint32) {
+	defer c.s.guard()
 	if events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 {
 		c.hup.Store(true)
 	}
@@ -244,6 +248,16 @@ func (c *idle) fill(s *Socket, n int) (int, error) {
 	}
 }
 
+func (c *idle) unread(s *Socket) bool {
+	s.out.mu.Lock()
+	yes := c.fd >= 0 && unreadFD(c.fd)
+	s.out.mu.Unlock()
+	if yes {
+		c.wake()
+	}
+	return yes
+}
+
 func (c *idle) yield() bool {
 	if c.poller.workers.none() {
 		return false
@@ -269,8 +283,8 @@ func (c *idle) write(p []byte) (int, error) {
 	return writeFD(c.fd, p)
 }
 
-func (c *idle) writeAll([]byte) (int, error) {
-	panic("wsconn: writeAll on a transport that does not wait")
+func (c *idle) writeSome([]byte) (int, error) {
+	panic("wsconn: writeSome on a transport that does not wait")
 }
 
 // awaitWritable does nothing: the event comes by itself.

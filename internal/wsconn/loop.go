@@ -17,7 +17,6 @@ type Loop struct {
 	shards []shard
 	turn   atomic.Uint32 // of the shards
 
-	buffered atomic.Int64  // bytes that wait for all peers
 	handlers chan struct{} // a token for each handler that runs; nil: no limit
 	flusher  flusher
 	poller   poller
@@ -25,14 +24,17 @@ type Loop struct {
 
 // NewLoop returns a loop for sockets of one kind.
 func NewLoop(c Config) *Loop {
-	l := &Loop{Config: c, limits: limits{c.MaxMessage, c.MaxFrames}, epoch: time.Now()}
+	l := &Loop{Config: c, limits: limits{c.MaxMessage, c.MaxFrames}, epoch: time.Now().Add(-1)} // no time is 0, which says: none
 	if c.MaxHandlers > 0 {
 		l.handlers = make(chan struct{}, c.MaxHandlers)
+	}
+	if l.Counters == nil {
+		l.Counters = new(Counters)
 	}
 	n := min(runtime.GOMAXPROCS(0), maxShards)
 	l.shards = make([]shard, 1<<bits.Len(uint(n-1))) // a power of two
 	for i := range l.shards {
-		l.shards[i].loop = l
+		l.shards[i].loop, l.shards[i].count = l, l.Counters.cell(i)
 	}
 	return l
 }
@@ -76,15 +78,17 @@ func (l *Loop) Stop() { l.poller.stop() }
 
 // A shard is a share of the sockets, with one lock for their deadlines.
 type shard struct {
-	loop *Loop
+	loop  *Loop
+	count *cell
 
 	mu       sync.Mutex
 	wheel    wheel
 	alarm    *time.Timer   // for the wheel
 	alarmAt  time.Duration // 0: it is not set
 	ringing  bool
-	due      []*Socket // of who rings
-	running  *Socket   // list of those that may run a handler, by Socket.succ
+	putOff   time.Duration // when the alarm comes that came late; 0: it did not
+	due      []*Socket     // of who rings, kept for the next time
+	running  *Socket       // list of those that may run a handler, by Socket.succ
 	sweep    *time.Timer
 	sweeping bool
 	cork     *time.Timer

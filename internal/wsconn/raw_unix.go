@@ -37,6 +37,7 @@ type raw struct {
 	sent int
 	werr error
 	put  func(fd uintptr) bool // writeOnce
+	some func(fd uintptr) bool // writeWaiting
 }
 
 func newRaw(s *Socket, conn net.Conn, sc syscall.Conn) transport {
@@ -45,7 +46,7 @@ func newRaw(s *Socket, conn net.Conn, sc syscall.Conn) transport {
 		return &stream{Conn: conn}
 	}
 	c := &raw{Conn: conn, rc: rc, s: s}
-	c.try, c.put = c.readOnce, c.writeOnce
+	c.try, c.put, c.some = c.readOnce, c.writeOnce, c.writeWaiting
 	return c
 }
 
@@ -68,6 +69,8 @@ func (c *raw) readOnce(fd uintptr) bool {
 	return c.rerr != errParked
 }
 
+func (c *raw) unread(*Socket) bool { return unread(c.rc) }
+
 func (c *raw) yield() bool {
 	runtime.Gosched()
 	return false
@@ -79,9 +82,12 @@ func (c *raw) ended() bool { return endedConn(c.rc) }
 
 func (c *raw) direct() bool { return true }
 
-func (c *raw) write(p []byte) (int, error) {
+func (c *raw) write(p []byte) (int, error)     { return c.writeBy(p, c.put) }
+func (c *raw) writeSome(p []byte) (int, error) { return c.writeBy(p, c.some) }
+
+func (c *raw) writeBy(p []byte, try func(fd uintptr) bool) (int, error) {
 	c.p = p
-	err := c.rc.Write(c.put)
+	err := c.rc.Write(try)
 	c.p = nil
 	if err != nil {
 		return 0, err
@@ -94,7 +100,10 @@ func (c *raw) writeOnce(fd uintptr) bool {
 	return true
 }
 
-func (c *raw) writeAll(p []byte) (int, error) { return c.Write(p) }
+func (c *raw) writeWaiting(fd uintptr) bool {
+	c.writeOnce(fd)
+	return c.sent > 0 || c.werr != nil
+}
 
 func (c *raw) awaitWritable(s *Socket) { go s.pump() }
 
@@ -108,6 +117,18 @@ func (c *raw) closeWrite() bool {
 func (c *raw) shut(*Socket) { _ = c.Close() }
 
 func (c *raw) close(*Socket) {}
+
+// unread looks at what rc has to read and leaves it there.
+func unread(rc syscall.RawConn) (yes bool) {
+	err := rc.Control(func(fd uintptr) { yes = unreadFD(int(fd)) })
+	return yes && err == nil
+}
+
+func unreadFD(fd int) bool {
+	var p [1]byte
+	_, _, err := syscall.Recvfrom(fd, p[:], syscall.MSG_PEEK)
+	return err == nil
+}
 
 // readFD reads what is there. errParked: nothing.
 func readFD(fd int, p []byte) (int, error) {

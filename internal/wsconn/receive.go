@@ -47,7 +47,6 @@ func (s *Socket) read() {
 		s.uncork()
 		s.freeInput()
 		s.noteUnfinished()
-		s.shard.idle(s)
 		room := s.room()
 		if room == 0 {
 			s.schedule(s.loop.now() + sweepTime)
@@ -58,6 +57,7 @@ func (s *Socket) read() {
 			return
 		}
 		if n > 0 {
+			s.shard.count.bytesIn.Add(uint64(n))
 			s.life.Store(int64(s.loop.now()))
 			if s.has(flagClosing) {
 				s.discarded += int32(n)
@@ -204,30 +204,40 @@ func (s *Socket) open() (mine bool) {
 // begin marks that a handler runs in the goroutine that has the reading role. That may be stolen from now on: the caller touches
 // nothing of it until returned says that it is still there. in is what the handler reads from.
 func (s *Socket) begin(free uint32) (in *Buffer, ok bool) {
-	if !s.listed.Load() {
+	in = s.in
+	if !s.phase.CompareAndSwap(free, free+phaseNext|phaseHandling) {
+		return nil, false
+	}
+	if !s.listed.Load() { // asked behind the swap: onSweep looks in the other order
 		s.shard.busy(s)
 	}
-	in = s.in
-	return in, s.phase.CompareAndSwap(free, free+phaseNext|phaseHandling)
+	return in, true
 }
 
 // call hands m to the handler, unless it is too late for that. A nil m is the opening.
 func (s *Socket) call(m *received) {
-	returned := false
+	s.loop.acquire()
+	defer s.loop.giveBack()
+	if m != nil && s.has(flagOver|flagClosing|flagDraining) {
+		return
+	}
+	count, returned := s.shard.count, false
 	defer func() {
-		s.loop.giveBack()
+		count.done.Add(1)
 		if !returned {
 			s.interrupted(recover())
 		}
 	}()
-	s.loop.acquire()
 	switch {
 	case m == nil:
+		count.opened.Add(1)
 		s.h.Open()
-	case s.has(flagOver | flagClosing | flagDraining):
 	case m.limited:
+		count.received.Add(1)
+		count.limited.Add(1)
 		s.h.Limited(m.data, m.binary)
 	default:
+		count.received.Add(1)
 		s.h.Message(m.data, m.binary)
 	}
 	returned = true
@@ -378,7 +388,10 @@ func (s *Socket) steal(v uint32) {
 
 // takeOver begins in a goroutine that has just got the reading role.
 func (s *Socket) takeOver() {
-	s.uncork()
+	func() {
+		defer s.guard()
+		s.uncork()
+	}()
 	s.run()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -17,6 +18,8 @@ const (
 
 	maxWire   = 32 << 10 // copied together to be one write
 	minCost   = 16       // of a queued message: empty ones are not free
+	maxShared = 512      // a shorter frame of a broadcast that has to wait is copied, which takes less than to note where it is
+	maxCopies = 16 << 10 // copied frames that lie together
 	maxReason = maxControl - 2
 )
 
@@ -65,6 +68,8 @@ type Delivery struct {
 	Latest string
 	// Drop is for a message that is dropped when the outbox is full, whatever the overflow policy.
 	Drop bool
+	// Name is what Handler.Dropped is told under Config.EachDrop.
+	Name string
 }
 
 // A Frame is a message that many sockets send. It is compressed at most once, when the first socket asks for that.
@@ -114,7 +119,8 @@ func (f *Frame) Len() int { return len(f.plain) }
 // messages may be dropped or replaced.
 type outbox struct {
 	mu      sync.Mutex
-	w       *waiting // nil: nothing waits
+	w       *waiting // nil: nothing waits, or one
+	one     *Frame   // all that waits, queued for many and not flushed yet; nil: none
 	corked  bool     // what is sent is held back
 	blocked bool     // until the network takes more
 	dirty   bool     // a Flush is to come
@@ -123,8 +129,15 @@ type outbox struct {
 	lost    *End     // the network has failed, or was given up; nil: it works
 	bye     *End     // our close frame, sent behind the queue; nil: none
 	said    bool     // it is on its way
-	dropped uint32
-	episode uint32 // dropped since the outbox was last empty
+	drops   *drops   // nil: nothing was ever dropped
+}
+
+// drops are what an outbox has dropped.
+type drops struct {
+	all, before uint64   // before: when the episode began
+	episode     bool     // until the outbox is empty
+	begun       bool     // the episode is to be told
+	names       []string // to be told
 }
 
 // waiting is what an outbox holds that is not empty.
@@ -143,16 +156,41 @@ type waiting struct {
 	payload    []byte
 
 	room    chan struct{} // closed when bytes get fewer; nil: nobody waits for that
-	stalled time.Duration // when the network last took something, in Loop.now
+	stalled time.Duration // when the network last took something or began not to, in Loop.now
+	moved   time.Duration // when it last took something. 0: it has not
 }
 
-// outgoing is one queued message with its header.
+// outgoing is a queued frame. Frames that the outbox has copied lie together, as many as its capacity holds, and count one by one: an
+// allocation for each would cost small messages several times what they count for.
 type outgoing struct {
 	frame  []byte
 	latest string
+	name   string
 }
 
-func (o outgoing) cost() int { return max(len(o.frame), minCost) }
+// cost is what a frame of n bytes counts for.
+func cost(n int) int { return max(n, minCost) }
+
+// copyInto copies the frame of m behind that of o, if there is room and one entry can stand for both.
+func (o *outgoing) copyInto(m outgoing) bool {
+	if o.latest != "" || o.name != m.name || cap(o.frame)-len(o.frame) < len(m.frame) {
+		return false
+	}
+	o.frame = append(o.frame, m.frame...)
+	return true
+}
+
+// frameLen is the length of the frame that p begins with, which is one of ours.
+func frameLen(p []byte) int {
+	switch n := p[1] & 0x7f; n {
+	case 126:
+		return 4 + int(binary.BigEndian.Uint16(p[2:]))
+	case 127:
+		return 10 + int(binary.BigEndian.Uint64(p[2:]))
+	default:
+		return 2 + int(n)
+	}
+}
 
 var waitings = sync.Pool{New: func() any { return new(waiting) }}
 
@@ -161,7 +199,7 @@ type acts uint8
 
 const (
 	actPump acts = 1 << iota // something must wait for the network
-	actDrop                  // an episode of drops has begun
+	actDrop                  // drops are to be told
 	actFull                  // the outbox is full, and the policy is to close
 	actDue                   // our close frame is on its way
 	actSent                  // it has left
@@ -185,6 +223,9 @@ func (s *Socket) Send(ctx context.Context, b *Buffer, isBinary bool, d Delivery)
 func (s *Socket) send(ctx context.Context, frame []byte, d Delivery) error {
 	o := &s.out
 	o.mu.Lock()
+	if o.one != nil {
+		s.hold()
+	}
 	for {
 		large := len(frame) > maxWire
 		switch {
@@ -192,7 +233,7 @@ func (s *Socket) send(ctx context.Context, frame []byte, d Delivery) error {
 			s.unlock()
 			return ErrClosed
 		case o.blocked || o.w == nil && large && !s.conn.direct():
-			full, err := s.enqueue(outgoing{frame, d.Latest}, d.Drop, true)
+			full, err := s.enqueue(outgoing{frame, d.Latest, d.Name}, d.Drop, true)
 			if full {
 				if err := s.wait(ctx); err != nil {
 					return err
@@ -204,6 +245,7 @@ func (s *Socket) send(ctx context.Context, frame []byte, d Delivery) error {
 			s.unlock()
 			return err
 		case o.w == nil && (!o.corked || large) && s.conn.direct():
+			s.shard.count.sent.Add(1)
 			s.writeNow(frame)
 			s.unlock()
 			return nil
@@ -228,7 +270,12 @@ func (s *Socket) Queue(f *Frame, d Delivery) (flush, full bool, err error) {
 	if o.shut {
 		return false, false, ErrClosed
 	}
-	full, err = s.enqueue(outgoing{f.of(s.deflate), d.Latest}, d.Drop, false)
+	if o.w == nil && o.one == nil && !o.corked && !o.blocked && d.Latest == "" {
+		o.one, o.dirty = f, true
+		s.shard.count.sent.Add(1)
+		return true, false, nil
+	}
+	full, err = s.enqueue(outgoing{f.of(s.deflate), d.Latest, d.Name}, d.Drop, false)
 	if !o.dirty && (o.acts != 0 || o.w != nil && !o.blocked && !o.corked) {
 		o.dirty = true
 		return true, full, err
@@ -310,10 +357,17 @@ func (s *Socket) ping() {
 
 // hold returns what waits, which may be new.
 func (s *Socket) hold() *waiting {
-	if s.out.w == nil {
-		s.out.w = waitings.Get().(*waiting)
+	o := &s.out
+	if o.w == nil {
+		o.w = waitings.Get().(*waiting)
+		if f := o.one; f != nil {
+			o.one = nil
+			frame := f.of(s.deflate)
+			s.push(outgoing{frame: slices.Clip(frame)})
+			s.count(cost(len(frame)))
+		}
 	}
-	return s.out.w
+	return o.w
 }
 
 // writeNow writes a frame that nothing is before.
@@ -323,6 +377,7 @@ func (s *Socket) writeNow(frame []byte) {
 		s.lose(err)
 		return
 	}
+	s.shard.count.bytesOut.Add(uint64(n))
 	if n < len(frame) {
 		w := s.hold()
 		w.wire = getBuffer(len(frame) - n)
@@ -346,6 +401,7 @@ func (s *Socket) join(frame []byte) bool {
 		return false
 	}
 	w.add(frame)
+	s.shard.count.sent.Add(1)
 	return true
 }
 
@@ -373,16 +429,16 @@ func (s *Socket) refill() {
 		w.control(opPing, nil)
 	}
 	for w.head < len(w.queue) {
-		o := w.queue[w.head]
-		if w.wire != nil && len(w.wire.B)+len(o.frame) > maxWire {
+		frame := w.front()
+		if w.wire != nil && len(w.wire.B)+len(frame) > maxWire {
 			return
 		}
 		s.pop()
-		if len(o.frame) > maxWire {
-			w.big = o.frame
+		if len(frame) > maxWire {
+			w.big = frame
 			return
 		}
-		w.add(o.frame)
+		w.add(frame)
 	}
 	if bye := s.out.bye; bye != nil && !s.out.said {
 		s.out.said = true
@@ -433,8 +489,12 @@ func (s *Socket) chunk() []byte {
 // wrote notes that n bytes of the chunk have left.
 func (s *Socket) wrote(n int) {
 	w := s.out.w
+	s.shard.count.bytesOut.Add(uint64(n))
 	w.off += n
-	w.stalled = s.loop.now()
+	if n > 0 {
+		w.stalled = s.loop.now()
+		w.moved = w.stalled
+	}
 	if w.big != nil && w.off < len(w.big) || w.wire != nil && w.off < len(w.wire.B) {
 		return
 	}
@@ -457,7 +517,10 @@ func (s *Socket) emptied() {
 	*w = waiting{queue: queue, payload: payload}
 	testhook.Freed(payload)
 	waitings.Put(w)
-	s.out.w, s.out.episode = nil, 0
+	s.out.w = nil
+	if s.out.drops != nil {
+		s.out.drops.episode = false
+	}
 }
 
 // keptQueue is how many messages an empty outbox keeps room for.
@@ -466,6 +529,13 @@ const keptQueue = 64
 // flushLocked sends what waits, until there is nothing or the network takes no more.
 func (s *Socket) flushLocked() {
 	o := &s.out
+	if f := o.one; f != nil && s.conn.direct() {
+		o.one = nil
+		s.writeNow(f.of(s.deflate))
+		return
+	} else if f != nil {
+		s.hold()
+	}
 	if o.blocked || o.w == nil {
 		return
 	}
@@ -504,6 +574,7 @@ func (s *Socket) writable() {
 
 // pump writes what waits, at the pace of the network. It runs while the outbox is blocked, without out.mu, and alone touches the wire.
 func (s *Socket) pump() {
+	defer s.guard()
 	o := &s.out
 	o.mu.Lock()
 	for !o.shutOff() {
@@ -514,7 +585,7 @@ func (s *Socket) pump() {
 			break
 		}
 		s.unlock()
-		n, err := s.conn.writeAll(chunk)
+		n, err := s.conn.writeSome(chunk)
 		o.mu.Lock()
 		if err != nil {
 			s.lose(err)
@@ -542,6 +613,7 @@ func (s *Socket) lose(err error) {
 // discard empties the queue.
 func (s *Socket) discard() {
 	w := s.out.w
+	s.out.one = nil
 	if w == nil {
 		return
 	}
@@ -557,10 +629,11 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 	if m.latest != "" && s.replace(m, keeps) {
 		return false, nil
 	}
-	for !s.fits(m.cost()) {
+	n := cost(len(m.frame))
+	for !s.fits(n) {
 		switch policy := s.loop.Overflow; {
 		case drop || policy == OverflowDropNewest:
-			o.drop()
+			s.dropped(m)
 			return false, ErrDropped
 		case policy == OverflowClose:
 			o.shut = true
@@ -570,15 +643,20 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 		case policy == OverflowWait:
 			return true, nil
 		case w.head == len(w.queue): // all that is left is on its way
-			o.drop()
+			s.dropped(m)
 			return false, ErrDropped
 		default:
-			s.pop()
-			o.drop()
+			s.dropped(s.pop())
 		}
 	}
-	if keeps {
-		m.frame = append([]byte(nil), m.frame...)
+	s.count(n)
+	if copies := keeps || o.blocked && len(m.frame) <= maxShared; !copies {
+		m.frame = slices.Clip(m.frame)
+	} else if m.latest == "" && w.head < len(w.queue) && w.queue[len(w.queue)-1].copyInto(m) {
+		s.shard.count.sent.Add(1)
+		return false, nil
+	} else {
+		m.frame = append(s.space(m), m.frame...)
 	}
 	if w.head > len(w.queue)/2 {
 		w.compact()
@@ -589,9 +667,21 @@ func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
 		}
 		w.latest[m.latest] = w.number + uint64(len(w.queue))
 	}
-	w.queue = append(w.queue, m)
-	s.count(m.cost())
+	s.push(m)
+	s.shard.count.sent.Add(1)
 	return false, nil
+}
+
+// push appends m to the queue, whose bytes the caller has counted.
+func (s *Socket) push(m outgoing) { s.out.w.queue = append(s.out.w.queue, m) }
+
+// space returns room for a copy of m's frame, and of those behind it if they are small: the more the more waits already.
+func (s *Socket) space(m outgoing) []byte {
+	n := min(s.out.w.bytes, maxCopies, max(s.loop.Outbox/16, minBuffer))
+	if m.latest != "" || n < 4*len(m.frame) {
+		n = len(m.frame)
+	}
+	return slices.Grow([]byte(nil), n)
 }
 
 // replace puts m in the place of the queued message that it replaces, if there is one.
@@ -602,7 +692,7 @@ func (s *Socket) replace(m outgoing, keeps bool) bool {
 		return false
 	}
 	old := &w.queue[number-w.number]
-	more := m.cost() - old.cost()
+	more := cost(len(m.frame)) - cost(len(old.frame))
 	if more > 0 && !s.fits(more) {
 		return false
 	}
@@ -611,13 +701,15 @@ func (s *Socket) replace(m outgoing, keeps bool) bool {
 	}
 	s.count(more)
 	old.frame = m.frame
+	s.shard.count.sent.Add(1)
+	s.shard.count.replaced.Add(1)
 	return true
 }
 
-// fits reports whether n more bytes may wait. A message over the limit is taken when nothing waits.
+// fits reports whether n more bytes may wait. What is on its way counts until all of it has left, because it is kept until then. A message over the limit is taken when nothing waits.
 func (s *Socket) fits(n int) bool {
 	w := s.out.w
-	waits := w.bytes + len(w.big) - w.off
+	waits := w.bytes + len(w.big)
 	if w.wire != nil {
 		waits += len(w.wire.B)
 	}
@@ -627,25 +719,38 @@ func (s *Socket) fits(n int) bool {
 // count adds n bytes to what the queue counts for.
 func (s *Socket) count(n int) {
 	s.out.w.bytes += n
-	if all := s.loop.buffered.Add(int64(n)); n > 0 && s.loop.MaxBuffered > 0 && all > s.loop.MaxBuffered {
+	if all := s.loop.Counters.buffered.Add(int64(n)); n > 0 && s.loop.MaxBuffered > 0 && all > s.loop.MaxBuffered {
 		s.out.acts |= actShed
 	}
 }
 
-// pop removes the head of the queue, which is not empty.
-func (s *Socket) pop() {
+// front is the frame at the head of the queue, which is not empty.
+func (w *waiting) front() []byte {
+	p := w.queue[w.head].frame
+	return p[:frameLen(p)]
+}
+
+// pop removes it and returns what it was.
+func (s *Socket) pop() outgoing {
 	w := s.out.w
 	m := w.queue[w.head]
+	n := frameLen(m.frame)
+	s.count(-cost(n))
+	if n < len(m.frame) {
+		w.queue[w.head].frame = m.frame[n:]
+		m.frame = m.frame[:n]
+		return m
+	}
 	if m.latest != "" && w.latest[m.latest] == w.number+uint64(w.head) {
 		delete(w.latest, m.latest)
 	}
 	w.queue[w.head] = outgoing{}
 	w.head++
-	s.count(-m.cost())
 	if w.head == len(w.queue) {
 		w.number += uint64(w.head)
 		w.queue, w.head = w.queue[:0], 0
 	}
+	return m
 }
 
 // compact makes use of the room before head, so that a queue that never empties does not grow.
@@ -656,13 +761,30 @@ func (w *waiting) compact() {
 	w.queue, w.head = w.queue[:n], 0
 }
 
-// drop counts a message that is dropped.
-func (o *outbox) drop() {
-	if o.episode == 0 {
+// dropped counts m, which is dropped.
+func (s *Socket) dropped(m outgoing) {
+	o := &s.out
+	if o.drops == nil {
+		o.drops = new(drops)
+	}
+	d := o.drops
+	if !d.episode {
+		d.episode, d.begun, d.before = true, true, d.all
 		o.acts |= actDrop
 	}
-	o.dropped++
-	o.episode++
+	if s.loop.EachDrop {
+		d.names = append(d.names, m.name)
+		o.acts |= actDrop
+	}
+	d.all++
+	s.shard.count.dropped.Add(1)
+}
+
+// take returns what is to be told.
+func (d *drops) take() Drops {
+	told := Drops{Begin: d.begun, Before: d.before, Names: d.names}
+	d.begun, d.names = false, nil
+	return told
 }
 
 // wait blocks until there may be room, or there is no use in waiting. The caller holds out.mu and does not any more afterwards.
@@ -699,15 +821,18 @@ func (s *Socket) unlock() {
 		return
 	}
 	o.acts = 0
-	failed, before := o.lost, o.dropped-o.episode
-	bye := o.bye
+	failed, bye := o.lost, o.bye
+	var drops Drops
+	if todo&actDrop != 0 {
+		drops = o.drops.take()
+	}
 	o.mu.Unlock()
 	if todo&actPump != 0 {
 		s.conn.awaitWritable(s)
 		s.schedule(s.loop.now() + s.loop.WriteTimeout)
 	}
 	if todo&actDrop != 0 {
-		s.h.Dropped(uint64(before))
+		s.h.Dropped(drops)
 	}
 	if todo&actFull != 0 {
 		s.fail(statusTryLater, fmt.Errorf("too slow: the outbox of %d bytes is full", s.loop.Outbox))

@@ -93,10 +93,39 @@ func (s *Socket) run() {
 	returned = true
 }
 
+// guard is deferred at the top of a goroutine, or around what it does for s if it serves others too: a panic, which is a mistake of this
+// package or of its Handler, ends that connection and nothing else.
+func (s *Socket) guard() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.loop.fault(p)
+	go func() { // whoever panicked may have held a lock for ever
+		defer s.loop.guard()
+		s.Abort(errInterrupted)
+	}()
+}
+
+// guard is the same for what belongs to no connection.
+func (l *Loop) guard() {
+	if p := recover(); p != nil {
+		l.fault(p)
+	}
+}
+
+// fault tells of a panic. If that panics too, there is nobody left to tell.
+func (l *Loop) fault(p any) {
+	defer func() { _ = recover() }()
+	if l.Fault != nil {
+		l.Fault(p, debug.Stack())
+	}
+}
+
 // interrupted ends the connection because a handler panicked or ended its goroutine.
 func (s *Socket) interrupted(p any) {
-	if p != nil && s.loop.Fault != nil {
-		s.loop.Fault(p, debug.Stack())
+	if p != nil {
+		s.loop.fault(p)
 	}
 	e := End{Code: statusInternal, Reason: "internal error", Err: errInterrupted}
 	s.finish(e)
@@ -106,12 +135,15 @@ func (s *Socket) interrupted(p any) {
 // crashed is the end of a goroutine that had the reading role: p is nil if a handler ended it by runtime.Goexit, as a failing test
 // does, else this package's own mistake.
 func (s *Socket) crashed(p any) {
+	defer s.loop.guard()
 	if p != nil {
-		if s.loop.Fault != nil {
-			s.loop.Fault(p, debug.Stack())
+		s.loop.fault(p)
+		if v := s.phase.Load(); v&phaseMask == phaseHandling { // what it panicked in returns no more
+			s.phase.CompareAndSwap(v, v&^phaseMask)
 		}
 		s.Abort(errInterrupted)
 		s.leave()
+		s.settle()
 		return
 	}
 	s.mu.Lock()

@@ -12,7 +12,10 @@ type stream struct {
 	more bool // the last read filled what it was given
 }
 
-const smallRead = 1 << 10
+const (
+	smallRead      = 1 << 10
+	maxStreamWrite = 16 << 10 // a record of TLS
+)
 
 func (c *stream) fill(s *Socket, n int) (int, error) {
 	if !c.more {
@@ -28,6 +31,12 @@ func (c *stream) fill(s *Socket, n int) (int, error) {
 	return got, err
 }
 
+// unread knows of what lies under TLS.
+func (c *stream) unread(*Socket) bool {
+	rc := c.under()
+	return rc != nil && unread(rc)
+}
+
 func (c *stream) yield() bool {
 	runtime.Gosched()
 	return false
@@ -35,18 +44,26 @@ func (c *stream) yield() bool {
 
 func (c *stream) behind() bool { return false }
 
-// ended knows of TLS over TCP.
 func (c *stream) ended() bool {
-	outer, ok := c.Conn.(interface{ NetConn() net.Conn })
+	rc := c.under()
+	return rc != nil && endedConn(rc)
+}
+
+// under is the descriptor under TLS; nil: it is not known.
+func (c *stream) under() syscall.RawConn {
+	over, ok := c.Conn.(interface{ NetConn() net.Conn })
 	if !ok {
-		return false
+		return nil
 	}
-	tcp, ok := outer.NetConn().(*net.TCPConn)
+	sc, ok := over.NetConn().(syscall.Conn)
 	if !ok {
-		return false
+		return nil
 	}
-	rc, err := tcp.SyscallConn()
-	return err == nil && endedConn(rc)
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return rc
 }
 
 // endedConn is peerEnded for a descriptor of Go's.
@@ -58,7 +75,8 @@ func (c *stream) direct() bool { return false }
 
 func (c *stream) write(p []byte) (int, error) { panic("wsconn: write on a transport that only waits") }
 
-func (c *stream) writeAll(p []byte) (int, error) { return c.Write(p) }
+// writeSome waits for all that it writes, so that it does not write much.
+func (c *stream) writeSome(p []byte) (int, error) { return c.Write(p[:min(len(p), maxStreamWrite)]) }
 
 func (c *stream) awaitWritable(s *Socket) { go s.pump() }
 
@@ -72,6 +90,11 @@ func (c *stream) closeWrite() bool {
 	return ok && half.CloseWrite() == nil
 }
 
-func (c *stream) shut(*Socket) { go c.Close() } // TLS says goodbye, which may take its time
+func (c *stream) shut(s *Socket) {
+	go func() { // TLS says goodbye, which may take its time
+		defer s.loop.guard() // of the application's net.Conn
+		_ = c.Close()
+	}()
+}
 
 func (c *stream) close(*Socket) {}

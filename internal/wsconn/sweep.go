@@ -6,24 +6,28 @@ import "time"
 // within twice this time.
 const sweepTime = 40 * time.Millisecond
 
-// busy lists s, which may run handlers.
+// busy lists s, of which a handler runs. It stays listed until none has run for a while.
 func (h *shard) busy(s *Socket) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s.listed.Load() {
-		return
+	if !s.listed.Load() {
+		h.list(s)
 	}
+	if !h.sweeping {
+		h.sweeping = true
+		h.sweep = alarm(h.sweep, sweepTime, h.onSweep)
+	}
+}
+
+// list needs mu.
+func (h *shard) list(s *Socket) {
 	s.listed.Store(true)
-	s.swept = phaseFree
+	s.swept = s.phase.Load()
 	s.prev, s.succ = nil, h.running
 	if s.succ != nil {
 		s.succ.prev = s
 	}
 	h.running = s
-	if !h.sweeping {
-		h.sweeping = true
-		h.sweep = alarm(h.sweep, sweepTime, h.onSweep)
-	}
 }
 
 // idle takes s off the list.
@@ -36,6 +40,7 @@ func (h *shard) idle(s *Socket) {
 	h.unlist(s)
 }
 
+// unlist needs mu.
 func (h *shard) unlist(s *Socket) {
 	if !s.listed.Load() {
 		return
@@ -54,19 +59,22 @@ func (h *shard) unlist(s *Socket) {
 
 // onSweep frees the peers of handlers that have run since the last time.
 func (h *shard) onSweep() {
-	var slow []*Socket
+	var slow []stealing
 	h.mu.Lock()
 	for s := h.running; s != nil; {
 		next := s.succ
 		v := s.phase.Load()
-		switch {
-		case v&phaseMask != phaseHandling:
-			s.swept = phaseFree
-		case v == s.swept:
-			slow = append(slow, s)
-			h.unlist(s)
-		default:
+		switch running := v&phaseMask == phaseHandling; {
+		case v != s.swept:
 			s.swept = v
+		case running:
+			slow = append(slow, stealing{s, v})
+			h.unlist(s)
+		default: // nothing ran since the last time
+			h.unlist(s)
+			if s.phase.Load()&phaseMask == phaseHandling { // it has just begun, and saw itself listed
+				h.list(s)
+			}
 		}
 		s = next
 	}
@@ -74,9 +82,15 @@ func (h *shard) onSweep() {
 		h.sweep.Reset(sweepTime)
 	}
 	h.mu.Unlock()
-	for _, s := range slow {
-		s.steal(s.swept)
+	for _, st := range slow {
+		st.s.steal(st.v)
 	}
+}
+
+// stealing is a handler that is to lose the reading role.
+type stealing struct {
+	s *Socket
+	v uint32 // its Socket.phase
 }
 
 // watchCork sees to it that replies that are held back leave in time though the next handler blocks.
@@ -94,7 +108,9 @@ func (h *shard) onCork() {
 	h.mu.Lock()
 	h.corking = false
 	for s := h.running; s != nil; s = s.succ {
-		held = append(held, s)
+		if s.phase.Load()&phaseMask == phaseHandling {
+			held = append(held, s)
+		}
 	}
 	h.mu.Unlock()
 	for _, s := range held {
@@ -106,6 +122,7 @@ func (h *shard) onCork() {
 
 // flushHeld sends what is held back and reports whether more may come.
 func (s *Socket) flushHeld() (corked bool) {
+	defer s.guard()
 	s.out.mu.Lock()
 	corked = s.out.corked
 	if corked {

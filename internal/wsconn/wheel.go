@@ -1,11 +1,10 @@
 package wsconn
 
 import (
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"time"
-
-	"fmt"
 )
 
 const (
@@ -59,23 +58,29 @@ func (w *wheel) remove(s *Socket) {
 	w.count--
 }
 
-// expired removes those that are due at now and appends them to list. While they are dealt with others may add them again.
+// expired removes those that are due at now and appends them to list.
 func (w *wheel) expired(now time.Duration, list []*Socket) []*Socket {
-	from, last := w.at, int64(now/wheelTick)
-	w.at = max(w.at, last)
-	for tick := from; tick <= min(last, from+wheelSlots-1); tick++ {
+	last := max(w.at, int64(now/wheelTick))
+	var later *Socket // by entry.next
+	for tick := w.at; tick <= min(last, w.at+wheelSlots-1); tick++ {
 		for s := w.slots[tick%wheelSlots]; s != nil; {
-			next, due := s.timers.next, s.timers.due
+			next := s.timers.next
 			switch {
-			case due <= now:
+			case s.timers.due <= now:
 				w.remove(s)
 				list = append(list, s)
-			case tick < last: // it was farther away than there are slots
+			case tick < int64(s.timers.due/wheelTick): // this was as far as the wheel reached
 				w.remove(s)
-				w.add(s, due)
+				s.timers.next, later = later, s
 			}
 			s = next
 		}
+	}
+	w.at = last
+	for later != nil {
+		s := later
+		later = s.timers.next
+		w.add(s, s.timers.due)
 	}
 	return list
 }
@@ -112,7 +117,9 @@ func (s *Socket) schedule(due time.Duration) {
 	}
 	h.wheel.remove(s)
 	h.wheel.add(s, due)
-	h.setAlarm()
+	if h.alarmAt == 0 || due < h.alarmAt {
+		h.setAlarm()
+	}
 }
 
 // forget ends the time of s.
@@ -149,7 +156,7 @@ func (h *shard) all() iter.Seq[*Socket] {
 // setAlarm lets the wheel be looked at in time. The caller holds mu.
 func (h *shard) setAlarm() {
 	due, ok := h.wheel.soon()
-	if !ok || h.ringing || h.alarmAt != 0 && h.alarmAt <= due {
+	if due = max(due, h.putOff); !ok || h.ringing || h.alarmAt != 0 && h.alarmAt <= due {
 		return
 	}
 	wait := max(due-h.loop.now(), 0)
@@ -171,24 +178,55 @@ func (h *shard) ring() {
 		h.mu.Unlock()
 		return
 	}
-	h.ringing = true
 	now := h.loop.now()
-	h.due = h.wheel.expired(now, h.due[:0])
-	due := h.due
-	h.mu.Unlock()
-	for i, s := range due {
-		due[i] = nil
-		s.tick(now)
+	if h.late(now) {
+		h.mu.Unlock()
+		return
 	}
+	h.ringing = true
+	list := h.wheel.expired(now, h.due[:0])
+	h.mu.Unlock()
+	for _, s := range list {
+		s.tickGuarded(now)
+	}
+	clear(list)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if cap(h.due) > keptDue {
+	h.due = list[:0]
+	if cap(list) > maxDue {
 		h.due = nil
 	}
 	h.ringing = false
 	h.alarmAt = 0
 	h.setAlarm()
 }
+
+// late puts the alarm off, once, if it comes late: the process stood still, or had no time. What peers have sent meanwhile, and room in the
+// network, is looked at first, or whoever answered in time would be closed for it. The caller holds mu.
+func (h *shard) late(now time.Duration) bool {
+	by := now - h.alarmAt
+	if h.alarmAt == 0 || by < maxLate || h.putOff != 0 {
+		h.putOff = 0
+		return false
+	}
+	h.putOff = now + min(by, maxGrace)
+	h.alarmAt = h.putOff
+	h.alarm.Reset(h.putOff - now)
+	return true
+}
+
+const (
+	maxLate  = 2 * wheelTick
+	maxGrace = time.Second
+)
+
+func (s *Socket) tickGuarded(now time.Duration) {
+	defer s.guard()
+	s.tick(now)
+}
+
+// maxDue is how many sockets a shard keeps room for that are due together.
+const maxDue = 1 << 10
 
 // never is a time that does not come.
 const never = time.Duration(1<<63 - 1)
@@ -204,9 +242,9 @@ func (s *Socket) beginLife() {
 	s.schedule(s.nextPing)
 }
 
-// pause is the interval give or take 10 %, so that connections that came together do not ping together.
+// pause is the interval or up to 10 % less, so that connections that came together do not ping together.
 func (s *Socket) pause() time.Duration {
-	return time.Duration(float64(s.loop.PingInterval) * (0.9 + 0.2*rand.Float64()))
+	return time.Duration(float64(s.loop.PingInterval) * (1 - 0.1*rand.Float64()))
 }
 
 // tick does what is due and schedules what comes next. The loop's shard calls it, one at a time for each socket.
@@ -327,7 +365,7 @@ func (s *Socket) checkLife(now time.Duration) time.Duration {
 		return s.nextPing
 	case now < s.nextPing+s.loop.PongTimeout:
 		return s.nextPing + s.loop.PongTimeout
-	case s.isDeaf(): // it was us who did not read
+	case s.isDeaf(), s.conn.unread(s), s.moves(): // it was us who did not read, or the ping is still on its way
 		s.pinged, s.nextPing = false, now+s.pause()
 		return s.nextPing
 	}
@@ -335,9 +373,16 @@ func (s *Socket) checkLife(now time.Duration) time.Duration {
 	return never
 }
 
+// moves reports whether the peer has taken something of what waits since it was pinged.
+func (s *Socket) moves() bool {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return s.out.blocked && s.out.w != nil && s.out.w.moved > s.nextPing
+}
+
 // isDeaf reports whether what the peer sends is not being read now.
 func (s *Socket) isDeaf() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.starved || s.listed.Load() && s.phase.Load()&phaseMask != phaseStolen || s.conn.behind()
+	return s.starved || s.phase.Load()&phaseMask == phaseHandling || s.conn.behind()
 }

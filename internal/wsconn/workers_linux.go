@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -60,6 +61,13 @@ func (w *workers) queue(c *idle) {
 		w.watching, w.seen = true, w.jobs
 		w.watch = alarm(w.watch, workerWatch, w.onWatch)
 	}
+}
+
+// now returns how many workers there are, and how many sockets wait for one.
+func (w *workers) now() (count, ready int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.count, w.length
 }
 
 // none reports whether nobody waits.
@@ -155,7 +163,7 @@ func (w *workers) onRetire() {
 		w.count--
 		old++
 	}
-	w.spare = append(w.spare[:0], w.spare[old:]...)
+	w.spare = slices.Delete(w.spare, 0, old) // which keeps none of them behind the end
 	if w.retiring = w.count > runtime.GOMAXPROCS(0) && len(w.spare) > 0; w.retiring {
 		w.retire.Reset(workerIdle - time.Since(w.spare[0].since))
 	}

@@ -28,6 +28,10 @@ type Config struct {
 	Idle        bool // sockets wait without a goroutine, where that is possible
 
 	Goodbye End // of Drain: its code and reason
+	// Counters are shared by the loops of one router. If nil, the loop has its own.
+	Counters *Counters
+	// EachDrop: Handler.Dropped is called for every message that is dropped, not only for the first of an episode.
+	EachDrop bool
 
 	// Fault is told of a panic that is a mistake of this package or of a Handler, which must not let one through.
 	Fault func(p any, stack []byte)
@@ -60,9 +64,16 @@ type Handler interface {
 	Finish(End)
 	// Released is called last: Finish has returned and the connection is closed.
 	Released()
-	// Dropped is called when the first message of an episode is dropped, with how many were before it. An episode lasts
+	// Dropped is called when messages were dropped and that begins an episode, or for all under Config.EachDrop. An episode lasts
 	// until the outbox is empty.
-	Dropped(before uint64)
+	Dropped(Drops)
+}
+
+// Drops are messages that were dropped because the peer reads too slowly.
+type Drops struct {
+	Begin  bool     // an episode
+	Before uint64   // how many were dropped before it
+	Names  []string // of the messages, as Delivery says, under Config.EachDrop
 }
 
 // End says how a connection ended.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -32,12 +33,16 @@ func config() wsconn.Config {
 		MessageTimeout: 30 * time.Second,
 		CloseTimeout:   5 * time.Second,
 		Outbox:         256 << 10,
-		Fault:          func(p any, stack []byte) { panic(fmt.Sprintf("%v\n%s", p, stack)) },
+		Fault: func(p any, stack []byte) { // a panic would be caught
+			fmt.Fprintf(os.Stderr, "%v\n%s", p, stack)
+			os.Exit(2)
+		},
 	}
 }
 
 // A server is a socket with a handler that notes what it is given.
 type server struct {
+	loop *wsconn.Loop
 	*wsconn.Socket
 	message func(data []byte, binary bool) // may be nil
 	linger  time.Duration                  // of Ended
@@ -56,7 +61,7 @@ func (s *server) Open()                {}
 func (s *server) Limited([]byte, bool) {}
 func (s *server) Finish(wsconn.End)    {}
 func (s *server) Released()            { close(s.served) }
-func (s *server) Dropped(uint64)       {}
+func (s *server) Dropped(wsconn.Drops) {}
 
 // Write sends one message.
 func (s *server) Write(data []byte, binary bool) error {
