@@ -1,0 +1,156 @@
+//go:build linux
+
+package wsconn_test
+
+import (
+	"bufio"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsrouter-go/wsrouter/internal/wsconn"
+)
+
+// TestFramesAtBufferEnds: messages that end just before, at and behind the end of what one read takes come whole, also while a handler is slow enough to
+// lose the reading role.
+func TestFramesAtBufferEnds(t *testing.T) {
+	modes(t, func(t *testing.T, c wsconn.Config) {
+		var slow sync.Once
+		dial := overTCP(t, c, func(s *server, data []byte, binary bool) {
+			slow.Do(func() { time.Sleep(150 * time.Millisecond) })
+			_ = s.Write(data, binary)
+		})
+		_, conn := dial()
+		var sent []string
+		for n := 8<<10 - 12; n <= 8<<10+4; n++ {
+			sent = append(sent, strings.Repeat(string(rune('a'+n%26)), n))
+		}
+		go func() {
+			for _, m := range sent {
+				_, _ = conn.Write([]byte(frame(fin|text, m)))
+			}
+			_, _ = conn.Write([]byte(closeFrame(1000, "")))
+		}()
+		r := bufio.NewReader(conn)
+		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		for i, want := range sent {
+			if op, got, err := readFrame(r); op != text || got != want || err != nil {
+				t.Fatalf("message %d: %s %v", i, describe(op, got)[:20], err)
+			}
+		}
+	})
+}
+
+// TestDataBeforeTheEnd: what a peer sent before it closed its half is handled, though both come in one event.
+func TestDataBeforeTheEnd(t *testing.T) {
+	modes(t, func(t *testing.T, c wsconn.Config) {
+		dial := overTCP(t, c, nil)
+		for range 200 {
+			s, conn := dial()
+			send(t, conn, frame(fin|text, "1")+frame(fin|text, "2"))
+			_ = conn.CloseWrite()
+			if e := s.end(t); e.Code != 1006 {
+				t.Fatalf("end %+v", e)
+			}
+			if got := s.messages(); len(got) != 2 {
+				t.Fatalf("got %q", got)
+			}
+		}
+	})
+}
+
+// TestEndsAtOnce: close, abort, drain, expiry and the peer's reset race, while a handler runs that has lost the reading role or not; each socket ends once and
+// frees what it holds.
+func TestEndsAtOnce(t *testing.T) {
+	modes(t, func(t *testing.T, c wsconn.Config) {
+		c.CloseTimeout = 200 * time.Millisecond
+		dial := overTCP(t, c, func(s *server, data []byte, binary bool) {
+			time.Sleep(time.Duration(data[0]-'a') * 5 * time.Millisecond)
+			_ = s.Write(data, binary)
+		})
+		var all sync.WaitGroup
+		for i := range 200 {
+			s, conn := dial()
+			all.Go(func() {
+				_, _ = conn.Write([]byte(strings.Repeat(frame(fin|text, string(rune('a'+i%20))), 3)))
+				var ends sync.WaitGroup
+				time.Sleep(time.Duration(i%7) * 15 * time.Millisecond)
+				for k, end := range []func(){
+					func() { s.Close(1001, "") },
+					func() { s.Abort(net.ErrClosed) },
+					func() { s.Drain() },
+					func() { s.ExpireAt(time.Now()) },
+					func() { _ = conn.SetLinger(0); conn.Close() },
+				} {
+					if (i>>k)&1 == 0 {
+						ends.Go(end)
+					}
+				}
+				ends.Wait()
+				if i&31 == 31 {
+					conn.Close()
+				}
+				select {
+				case <-s.served:
+				case <-time.After(10 * time.Second):
+					t.Errorf("socket %d is held", i)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+// TestNoDescriptors: where no descriptor is left to take, a connection goes on in goroutine mode, and idle mode comes back with the descriptors.
+func TestNoDescriptors(t *testing.T) {
+	c := config()
+	c.Idle = true
+	dial := overTCP(t, c, echo)
+	echoes := func(conn net.Conn) {
+		t.Helper()
+		send(t, conn, frame(fin|text, "a"))
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		expectFrame(t, bufio.NewReader(conn), "text a")
+	}
+	_, first := dial()
+	echoes(first)
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	var held []int
+	limit := old
+	limit.Cur = 100
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	restore := func() {
+		for _, fd := range held {
+			_ = syscall.Close(fd)
+		}
+		held = nil
+		_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old)
+	}
+	defer restore()
+	for {
+		fd, err := syscall.Dup(0)
+		if err != nil {
+			break
+		}
+		held = append(held, fd)
+	}
+	for range 2 { // one for each end of the connection, none for a copy
+		n := len(held) - 1
+		_ = syscall.Close(held[n])
+		held = held[:n]
+	}
+	_, second := dial()
+	echoes(second)
+	echoes(first)
+	restore()
+	_, third := dial()
+	echoes(third)
+}
