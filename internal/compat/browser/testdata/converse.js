@@ -29,10 +29,13 @@ class Speaker {
 
 const show = (arrival) => JSON.stringify({ ...arrival, data: typeof arrival.data === "string" ? arrival.data.slice(0, 80) : arrival.data?.byteLength });
 
-// decode turns a frame of the table into what a socket sends.
+// decode turns a frame of the table into what a socket sends, once.
 function decode(frame) {
-	const bytes = Uint8Array.from(atob(frame.data ?? ""), (c) => c.charCodeAt(0));
-	return frame.binary ? bytes : new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+	if (frame.decoded === undefined) {
+		const bytes = Uint8Array.from(atob(frame.data ?? ""), (c) => c.charCodeAt(0));
+		frame.decoded = frame.binary ? bytes : new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+	}
+	return frame.decoded;
 }
 
 function is(arrival, frame) {
