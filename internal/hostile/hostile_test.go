@@ -16,11 +16,10 @@ import (
 	"time"
 )
 
-var connections = flag.Int("connections", 5000, "how many connections the descriptor churn makes")
+var connections = flag.Int("connections", 5000/raceShare, "how many connections the descriptor churn makes")
 
 // What must hold for every row of inputs.
 const (
-	atOnce     = 64                                // peers that play a row at the same time
 	peakBar    = atOnce*(limit+64<<10) + 16<<20    // of memory, beyond what the server held before
 	bigPeakBar = atOnce*(bigLimit+64<<10) + 16<<20 // of rows that go to /big
 	echoBar    = 100 * time.Millisecond            // 90 % of the others' echoes, meanwhile, beyond those of a plain server

@@ -262,7 +262,7 @@ func conversations() []input {
 		{name: "reset while a handler runs, 64 KB behind", play: resetAfter(blocking + strings.Repeat(say("behind"), 1400)), want: ""},
 		{name: "reset under a flood", play: resetAfter(floods), want: ""},
 		{name: "pings while a handler runs", send: blocking + frame(fin|opPing, ""), want: "pong 1000"},
-		{name: "10 MB while a handler runs", path: "/quick", play: resetAfter(blocking + strings.Repeat(say(strings.Repeat("b", 1000)), 10000)), want: ""},
+		{name: "10 MB while a handler runs", play: resetAfter(blocking + strings.Repeat(say(strings.Repeat("b", 1000)), 10000)), want: ""},
 		{name: "close, then never ends", play: staysAfter(bye), want: "1000 gone dropped"},
 		{name: "refused, then never ends", play: staysAfter("\x81\x02hi"), want: "1002 gone dropped"},
 		{name: "refused, then sends for ever", play: sendsAfterRefusal, want: "1002 gone"},

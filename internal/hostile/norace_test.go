@@ -2,4 +2,8 @@
 
 package hostile
 
-const raceFactor = 1
+const (
+	raceFactor = 1
+	raceShare  = 1
+	atOnce     = 64 // peers that play a row at the same time
+)

@@ -179,7 +179,7 @@ func (p *peer) write(s string) error {
 
 // wait gives the server its time for what is read next.
 func (p *peer) wait() {
-	until := time.Now().Add(patience)
+	until := time.Now().Add(min(raceFactor, 3) * patience)
 	if last := p.begun.Add(2 * raceFactor * patience); !p.begun.IsZero() && last.Before(until) {
 		until = last
 	}
