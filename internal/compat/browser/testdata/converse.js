@@ -103,13 +103,17 @@ async function take(clients, step, room, extensions) {
 	throw new Error("a step that nobody knows");
 }
 
-// converse has all conversations at the same time and returns what went wrong, a line for each.
+// converse has one conversation after the other and returns what went wrong, a line for each.
 async function converse(extensions) {
-	const table = await (await fetch("/table.json")).json();
-	const faults = await Promise.all(table.map((conversation) => have(conversation, extensions)));
-	return faults.filter(Boolean).join("\n");
+	const faults = [];
+	for (const conversation of await (await fetch("/table.json")).json()) {
+		const fault = await have(conversation, extensions);
+		if (fault) faults.push(fault);
+	}
+	return faults.join("\n");
 }
 
+// have has a conversation and returns what went wrong, if anything.
 async function have({ name, steps }, extensions) {
 	const clients = {};
 	try {
