@@ -167,7 +167,7 @@ func chat(o *wsrouter.Options) *wsrouter.Router[visitor] {
 		return nil
 	})
 	wsrouter.Receive(r, func(ctx context.Context, c *conn, m flood) error {
-		page := make([]byte, 8<<20)
+		page := make([]byte, 256<<10) // more would not leave within the second that a peer has before its 1013
 		for {
 			if err := c.SendBytes(ctx, page); err != nil {
 				return err

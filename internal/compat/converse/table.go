@@ -27,7 +27,7 @@ func Table() []Conversation {
 		{"as long as allowed", a.echoes(binary(noise(limit)), text(strings.Repeat("a", limit)), text(strings.Repeat("😀", limit/4)), text("end"))},
 		{"binary longer than allowed", []Step{a.open("/echo"), a.send(binary(noise(limit + 1))), a.ended(1009, tooLong)}},
 		{"text longer than allowed", []Step{a.open("/echo"), a.send(text(strings.Repeat("a", limit+1))), a.ended(1009, tooLong)}},
-		{"text longer than allowed behind others", []Step{a.open("/echo"), a.send(text("one"), text("two"), text(strings.Repeat("é", limit/2)+"a")), a.want(text("one"), text("two")), a.ended(1009, tooLong)}},
+		{"text longer than allowed behind others", []Step{a.open("/echo"), a.send(text("one"), text("two")), a.want(text("one"), text("two")), a.send(text(strings.Repeat("é", limit/2) + "a")), a.ended(1009, tooLong)}},
 		{"a megabyte", a.talks("/large", binary(noise(1<<20)), text(strings.Repeat("0123456789abcdef", 1<<16)), text(base64.StdEncoding.EncodeToString(noise(300_000))))},
 		{"messages of which each resembles the last", a.echoes(count(40, func(n int) Frame {
 			return text(fmt.Sprintf(`{"n":%d,"page":%q}`, n, strings.Repeat("the same again ", 10*n)))

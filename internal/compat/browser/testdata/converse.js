@@ -13,7 +13,8 @@ class Speaker {
 		this.socket.binaryType = "arraybuffer";
 		this.socket.onopen = () => this.#put({ open: true });
 		this.socket.onmessage = (e) => this.#put({ binary: typeof e.data !== "string", data: e.data });
-		this.socket.onclose = (e) => this.#put({ end: true, clean: e.wasClean, code: e.code, reason: e.reason });
+		// Chromium calls an end unclean, whatever the server did, when it has not sent all that it was given.
+		this.socket.onclose = (e) => this.#put({ end: true, clean: e.wasClean || (e.code !== 1006 && this.socket.bufferedAmount > 0), code: e.code, reason: e.reason });
 	}
 
 	#put(arrival) {
