@@ -81,8 +81,7 @@ func Table() []Conversation {
 		{"a binary frame where text is spoken: 1003", []Step{a.open("/chat"), a.want(welcomes("")), a.send(binary([]byte("{}"))), a.ended(1003, "messages are text frames here, this one is binary")}},
 		{"a handler panics: 1011", []Step{a.open("/watched"), a.want(welcomes("")), b.open("/watched"), b.want(welcomes("")), a.send(fails("panic")), a.ended(1011, "internal error"), b.want(leaves(1011, "internal error", false)), b.send(says("still here")), b.want(saidBack("still here"))}},
 		{"a handler that fails ends nothing", []Step{a.open("/chat"), a.want(welcomes("")), a.send(fails("error"), fails("answer"), says("on")), a.want(message("error", "code", "internal", "detail", "internal error"), message("error", "code", "unwilling", "detail", "not today"), saidBack("on"))}},
-		// A client that does not keep up is no conversation: whether it reads in time what was before the 1013 is the machine's affair.
-		// internal/reliability has it, and measures.
+		{"a client that does not keep up: 1013", []Step{a.open("/narrow"), a.want(welcomes("")), a.send(message("flood")), a.flooded(1013, tooSlow)}},
 
 		{"a subprotocol is agreed on", []Step{a.offer("/chat", "chat.v2", "chat.v1", "chat.v2"), a.want(welcomes("chat.v2")), b.offer("/chat", "chat.v1", "other", "chat.v1"), b.want(welcomes("chat.v1"))}},
 		{"pings are answered while nothing is said", []Step{a.open("/lively"), a.want(welcomes("")), a.send(message("rest", "ms", 1500, "block", false)), a.want(message("rested")), a.send(says("on")), a.want(saidBack("on"))}},
@@ -105,6 +104,7 @@ func Table() []Conversation {
 // What the server gives as reasons.
 const (
 	tooLong = "message over 65536 bytes…" // and how long it is, where that is known
+	tooSlow = "too slow: the outbox of 65536 bytes is full"
 	leaving = "server shutting down"
 )
 
@@ -139,6 +139,10 @@ func (c client) close(code int, reason string) Step {
 func (c client) ended(code int, reason string) Step {
 	return Step{Do: "ended", Client: int(c), Code: code, Reason: reason}
 }
+func (c client) flooded(code int, reason string) Step {
+	return Step{Do: "ended", Client: int(c), Code: code, Reason: reason, Flooded: true}
+}
+
 // echoes sends frames and gets back each before the next.
 func (c client) echoes(frames ...Frame) []Step { return c.talks("/echo", frames...) }
 
