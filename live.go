@@ -127,8 +127,14 @@ func (r *router) beginShutdown(ctx context.Context) (conns []*conn, gone <-chan 
 // closePause is the least time between two closes of a shutdown, unless they are too many for that.
 const closePause = time.Millisecond
 
-// drainAll drains one connection in every pause, until all are gone or there is no more time.
+// drainAll drains one connection in every pause, until all are gone or there is no more time. Those with a handler at work come first and at
+// once: they close when it returns, and begin no further message.
 func drainAll(ctx context.Context, conns []*conn, pause time.Duration, gone <-chan struct{}) {
+	for _, c := range conns {
+		if c.busy() {
+			c.drain()
+		}
+	}
 	begin := time.Now()
 	for i, c := range conns {
 		if wait := time.Duration(i)*pause - time.Since(begin); wait >= closePause {

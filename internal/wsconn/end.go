@@ -33,6 +33,12 @@ func (s *Socket) Abort(cause error) {
 // Over reports whether the end is known or begun: nothing more is handled.
 func (s *Socket) Over() bool { return s.has(flagOver | flagClosing) }
 
+// Busy reports whether the handler runs.
+func (s *Socket) Busy() bool {
+	state := s.phase.Load() & phaseMask
+	return state == phaseHandling || state == phaseStolen
+}
+
 // fail ends the connection because of what the peer did. What is queued is discarded.
 func (s *Socket) fail(code int, err error) {
 	e := End{Code: code, Reason: cutReason(err.Error()), Err: err}

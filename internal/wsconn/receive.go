@@ -248,8 +248,8 @@ func (s *Socket) returned(in *Buffer) (mine bool) {
 	v := s.phase.Load()
 	if v&phaseMask != phaseHandling || !s.phase.CompareAndSwap(v, v&^phaseMask) {
 		s.mu.Lock() // whoever has the role now has taken what it needs of in
-		s.mu.Unlock()
 		in.free()
+		s.mu.Unlock()
 		return s.catchUp()
 	}
 	if s.flags.Load() != 0 {

@@ -168,9 +168,6 @@ func (h *shard) setAlarm() {
 	}
 }
 
-// keptDue is how many sockets a shard keeps room for that are due at once.
-const keptDue = 64
-
 // ring lets those tick that are due.
 func (h *shard) ring() {
 	h.mu.Lock()

@@ -2,7 +2,9 @@ package browser
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,11 +28,11 @@ import (
 )
 
 // program runs the chat as a user would and returns the address it prints. stop ends it by SIGTERM and is
-// called at the test's end, if not before.
-func program(t *testing.T, addr string) (base string, stop func()) {
+// called at the test's end, if not before. flags are go build's.
+func program(t *testing.T, addr string, flags ...string) (base string, stop func()) {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "chat")
-	build := exec.Command("go", "build", "-o", bin, "./examples/chat")
+	build := exec.Command("go", slices.Concat([]string{"build", "-o", bin}, flags, []string{"./examples/chat"})...)
 	build.Dir = "../../.."
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -59,6 +62,34 @@ func program(t *testing.T, addr string) (base string, stop func()) {
 		t.Fatalf("printed %q: %v", line, err)
 	}
 	return base, stop
+}
+
+// idleChat is the flag that makes the chat's connections wait without a goroutine.
+func idleChat(t *testing.T) string {
+	t.Helper()
+	file, err := filepath.Abs("../../../examples/chat/chat.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Replace(source, []byte("wsrouter.Options{\n"), []byte("wsrouter.Options{Idle: true,\n"), 1)
+	if bytes.Equal(changed, source) {
+		t.Fatal("the chat has no Options")
+	}
+	dir := t.TempDir()
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{file: filepath.Join(dir, "chat.go")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"chat.go": changed, "overlay.json": overlay} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return "-overlay=" + filepath.Join(dir, "overlay.json")
 }
 
 // browser starts one Chromium for all tabs of a test.
@@ -216,8 +247,12 @@ func (b *tab) say(text string) {
 	b.run(chromedp.SendKeys(chromedp.CSS("#text"), text), chromedp.Click(chromedp.CSS("#compose button")))
 }
 
-func TestChat(t *testing.T) {
-	base, _ := program(t, "localhost:0")
+func TestChat(t *testing.T) { testChat(t) }
+
+func TestChatIdle(t *testing.T) { testChat(t, idleChat(t)) }
+
+func testChat(t *testing.T, flags ...string) {
+	base, _ := program(t, "localhost:0", flags...)
 	chromium := browser(t)
 	ada := open(t, chromium, base, 1280, 800)
 	ada.shoot("arrival")

@@ -79,7 +79,7 @@ type (
 	}
 )
 
-// Server returns what the conversations of the table are had with. They change it, so that it serves each of them once.
+// Server returns what the conversations of the table are had with, all at once if need be. They change it, so that it serves each of them once.
 func Server(idle bool, compression *wsrouter.Compression) http.Handler {
 	options := func(change func(*wsrouter.Options)) *wsrouter.Options {
 		o := &wsrouter.Options{Idle: idle, Compression: compression, Logger: slog.New(slog.DiscardHandler), Names: map[string]any{
@@ -92,12 +92,14 @@ func Server(idle bool, compression *wsrouter.Compression) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/echo", echo(options(func(*wsrouter.Options) {})))
 	mux.Handle("/large", echo(options(func(o *wsrouter.Options) { o.MaxMessage = 4 << 20 })))
+	mux.Handle("/patient", echo(options(func(o *wsrouter.Options) { o.Overflow = wsrouter.OverflowWait })))
 	mux.Handle("/chat", chat(options(func(o *wsrouter.Options) { o.Subprotocols = []string{"chat.v2", "chat.v1"} })))
+	mux.Handle("/watched", watched(options(func(*wsrouter.Options) {})))
 	mux.Handle("/lively", chat(options(func(o *wsrouter.Options) { o.PingInterval, o.PongTimeout = 50*time.Millisecond, time.Second })))
 	mux.Handle("/narrow", chat(options(func(o *wsrouter.Options) {
 		o.Outbox = 64 << 10
 		if compression != nil {
-			o.Compression = &wsrouter.Compression{MinSize: 1 << 30} // agreed on, but it would take longer than the client
+			o.Compression = &wsrouter.Compression{MinSize: 1 << 30, Context: compression.Context} // agreed on, but it would take longer than the client
 		}
 	})))
 	mux.Handle("/measured", chat(options(func(o *wsrouter.Options) { o.MessagesPerSecond, o.RateClose = 1, true })))
@@ -131,17 +133,24 @@ func rejecting(o *wsrouter.Options) http.Handler {
 	return r
 }
 
-func chat(o *wsrouter.Options) http.Handler {
+// watched is a chat whose rooms are told who left and how.
+func watched(o *wsrouter.Options) http.Handler {
+	r := chat(o)
+	r.Sends(left{})
+	r.OnDisconnect(func(ctx context.Context, c *conn, info wsrouter.CloseInfo) {
+		_ = r.Room(c.Session.Room).Broadcast(context.WithoutCancel(ctx), left{info.Code, info.Reason, info.Remote}) // ctx is over
+	})
+	return r
+}
+
+func chat(o *wsrouter.Options) *wsrouter.Router[visitor] {
 	r := wsrouter.New[visitor](o)
-	r.Sends(said{}, pushed{}, left{}, welcome{})
+	r.Sends(said{}, pushed{}, welcome{})
 	r.OnConnect(func(ctx context.Context, c *conn) error {
 		if err := r.Room(c.Session.Room).Join(c); err != nil {
 			return err
 		}
 		return c.Send(ctx, welcome{c.Subprotocol()})
-	})
-	r.OnDisconnect(func(ctx context.Context, c *conn, info wsrouter.CloseInfo) {
-		_ = r.Room(c.Session.Room).Broadcast(context.WithoutCancel(ctx), left{info.Code, info.Reason, info.Remote})
 	})
 	wsrouter.Receive(r, func(ctx context.Context, c *conn, m say) error { return c.Send(ctx, said(m)) })
 	wsrouter.Receive(r, func(ctx context.Context, c *conn, m shout) error {
