@@ -109,6 +109,32 @@ func TestEndsAtOnce(t *testing.T) {
 	})
 }
 
+// TestPeersLeaveWhileCloseFramesLeave: a peer that ends the connection as soon as it sees our close frame is not waited for, whoever of the two is noticed first.
+func TestPeersLeaveWhileCloseFramesLeave(t *testing.T) {
+	modes(t, func(t *testing.T, c wsconn.Config) {
+		c.MessageTimeout, c.CloseTimeout = 300*time.Millisecond, time.Minute
+		dial := overTCP(t, c, nil)
+		var all sync.WaitGroup
+		begin := make(chan struct{})
+		for range 300 {
+			s, conn := dial()
+			all.Go(func() {
+				<-begin
+				_, _ = conn.Write([]byte("\x81"))
+				_, _, _ = readFrame(bufio.NewReader(conn))
+				conn.Close()
+				select {
+				case <-s.served:
+				case <-time.After(10 * time.Second):
+					t.Error("a connection is held")
+				}
+			})
+		}
+		close(begin)
+		all.Wait()
+	})
+}
+
 // TestNoDescriptors: where no descriptor is left to take, a connection goes on in goroutine mode, and idle mode comes back with the descriptors.
 func TestNoDescriptors(t *testing.T) {
 	c := config()
