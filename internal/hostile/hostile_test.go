@@ -177,7 +177,7 @@ func (s *server) warm(t *testing.T) {
 }
 
 // workersEnd is when workers that are not needed any more have ended, with some time to spare.
-const workersEnd = 1500 * time.Millisecond
+const workersEnd = 500 * time.Millisecond
 
 // TestPoisoned plays the messages that are survived, against a server that fills memory as it frees it: what it answers is its own. Under -race
 // TestHostile does so for every row.

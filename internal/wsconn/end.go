@@ -158,7 +158,7 @@ func (s *Socket) closeSent() {
 	s.set(flagSent)
 	s.schedule(now + s.loop.CloseTimeout)
 	half := s.conn.closeWrite()
-	if s.has(flagHeard) && !half {
+	if s.has(flagRead) || s.has(flagHeard) && !half {
 		s.drop()
 	}
 }
@@ -181,7 +181,7 @@ func (s *Socket) readFailed(err error) {
 		s.drop()
 		return
 	}
-	s.set(flagHeard)
+	s.set(flagHeard | flagRead)
 	if s.has(flagSent) {
 		s.drop()
 	}

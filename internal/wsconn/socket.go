@@ -65,6 +65,7 @@ const (
 	flagDraining             // to be closed when the running handler has returned
 	flagSent                 // our close frame has left
 	flagHeard                // the peer's has come, or it sends nothing more
+	flagRead                 // there is nothing more to be read
 	flagGone                 // the connection is closed
 )
 

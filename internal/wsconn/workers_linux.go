@@ -31,7 +31,7 @@ type worker struct {
 }
 
 const (
-	workerIdle  = 200 * time.Millisecond
+	workerIdle  = 100 * time.Millisecond
 	workerWatch = time.Millisecond
 	maxWorkers  = 10_000 // a handler that waits for Config.MaxHandlers holds one too, or nobody would answer the pings of others
 )
