@@ -1,3 +1,5 @@
+//go:build !race
+
 package compat
 
 import (
@@ -123,11 +125,9 @@ var hostile = map[string]func() string{
 	"just many members in JSON":                      func() string { return "{" + numbered(500_000, `"k%d":0,`) + `"k1":0}` },
 }
 
-// TestHostileBases measures each in a process of its own, as it costs CPU and as the heap grows.
+// TestHostileBases measures each in a process of its own, as it costs CPU and as the heap grows. Under -race it would measure the race detector:
+// `make unit` runs it without.
 func TestHostileBases(t *testing.T) {
-	if raceDetector {
-		t.Skip("measured without -race, by make unit")
-	}
 	path := filepath.Join(t.TempDir(), "base")
 	for name, write := range hostile {
 		for reader, format := range map[string][2]string{"Merge": {"openapi: 3.1.0\n", `"openapi":"3.1.0",`}, "Convert": {"swagger: '2.0'\n", `"swagger":"2.0",`}} {

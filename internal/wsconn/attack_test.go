@@ -18,9 +18,9 @@ import (
 // lose the reading role.
 func TestFramesAtBufferEnds(t *testing.T) {
 	modes(t, func(t *testing.T, c wsconn.Config) {
-		var slow sync.Once
+		lost := make(chan struct{})
 		dial := overTCP(t, c, func(s *server, data []byte, binary bool) {
-			slow.Do(func() { time.Sleep(150 * time.Millisecond) })
+			<-lost
 			_ = s.Write(data, binary)
 		})
 		_, conn := dial()
@@ -28,13 +28,16 @@ func TestFramesAtBufferEnds(t *testing.T) {
 		for n := 8<<10 - 12; n <= 8<<10+4; n++ {
 			sent = append(sent, strings.Repeat(string(rune('a'+n%26)), n))
 		}
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		r := bufio.NewReader(conn)
+		send(t, conn, frame(fin|text, sent[0])+frame(fin|ping, ""))
+		expectFrame(t, r, "pong") // while the handler blocks: somebody else reads
 		go func() {
-			for _, m := range sent {
+			for _, m := range sent[1:] {
 				_, _ = conn.Write([]byte(frame(fin|text, m)))
 			}
 		}()
-		r := bufio.NewReader(conn)
-		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		close(lost)
 		for i, want := range sent {
 			if op, got, err := readFrame(r); op != text || got != want || err != nil {
 				t.Fatalf("message %d: %.40s %v", i, describe(op, got), err)
@@ -73,16 +76,23 @@ func TestEndsAtOnce(t *testing.T) {
 	modes(t, func(t *testing.T, c wsconn.Config) {
 		c.CloseTimeout = 200 * time.Millisecond
 		dial := overTCP(t, c, func(s *server, data []byte, binary bool) {
-			time.Sleep(time.Duration(data[0]-'a') * 5 * time.Millisecond)
+			if data[0] == 's' {
+				<-s.gate
+			}
 			_ = s.Write(data, binary)
 		})
 		var all sync.WaitGroup
 		for i := range 200 {
 			s, conn := dial()
 			all.Go(func() {
-				_, _ = conn.Write([]byte(strings.Repeat(frame(fin|text, string(rune('a'+i%20))), 3)))
+				message := frame(fin|text, []string{"quick", "slow"}[i%2])
+				_, _ = conn.Write([]byte(strings.Repeat(message, 3)))
+				if i%4 == 3 { // until a pong says that the handler has lost the reading role
+					_, _ = conn.Write([]byte(frame(fin|ping, "")))
+					_, _, _ = readFrame(bufio.NewReader(conn))
+				}
 				var ends sync.WaitGroup
-				time.Sleep(time.Duration(i%7) * 15 * time.Millisecond)
+				ends.Go(func() { close(s.gate) })
 				for k, end := range []func(){
 					func() { s.Close(1001, "") },
 					func() { s.Abort(net.ErrClosed) },

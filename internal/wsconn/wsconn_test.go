@@ -48,6 +48,7 @@ type server struct {
 	linger  time.Duration                  // of Ended
 	theirs  net.Conn                       // the other end, where it is kept
 	onEnded func()                         // may be nil
+	gate    chan struct{}                  // for handlers that wait
 
 	mu   sync.Mutex
 	got  []string
@@ -172,7 +173,7 @@ func start(l *wsconn.Loop, conn net.Conn, early []byte, message func(*server, []
 }
 
 func newServer(l *wsconn.Loop, conn net.Conn, early []byte, message func(*server, []byte, bool)) *server {
-	s := &server{ended: make(chan struct{}), served: make(chan struct{})}
+	s := &server{gate: make(chan struct{}), ended: make(chan struct{}), served: make(chan struct{})}
 	if message != nil {
 		s.message = func(data []byte, binary bool) { message(s, data, binary) }
 	}
