@@ -1,12 +1,14 @@
 package wstest_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"flag"
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -134,10 +136,12 @@ func TestFailures(t *testing.T) {
 		{"Expect: the connection is closed", after(script(closes, wsrouter.Options{}), expectSaid)},
 		{"Expect: the connection is dropped", func(t testing.TB) {
 			r := script(nothing, wsrouter.Options{})
-			ctx, cancel := context.WithCancel(context.Background())
-			cancel()
-			c := wstest.Dial(t, r, "/ws")
-			_ = r.Shutdown(ctx)
+			var taken taken
+			c := wstest.Dial(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				taken.ResponseWriter = w
+				r.ServeHTTP(&taken, req)
+			}), "/ws")
+			taken.conn.Close()
 			c.ExpectClose(1006)
 			wstest.Expect[said](c)
 		}},
@@ -281,4 +285,16 @@ func TestFailures(t *testing.T) {
 			t.Errorf("not as in %s:\n%s", golden, is)
 		}
 	}
+}
+
+// taken keeps the connection that a router takes over.
+type taken struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+func (w *taken) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.conn = c
+	return c, rw, err
 }
