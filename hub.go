@@ -234,7 +234,7 @@ func (h *hub) decode(f *feed, msg broker.Message) (*cast, error) {
 	b := wsconn.NewBuffer()
 	b.B = append(b.B, e.data...)
 	c.Delivery = h.router.delivery(c.message, b)
-	if c.message.positioned && f.room.kind == ofRoom {
+	if c.message.positioned && f.room.kind == ofRoom && e.data[0] == '{' {
 		b.B = f.appendPosition(b.B, c.at)
 	}
 	c.Frame = wsconn.NewFrame(b, h.router.opts.Binary)
