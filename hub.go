@@ -73,7 +73,9 @@ func (h *hub) notice(s broker.State) {
 	h.mu.Unlock()
 	switch {
 	case s == broker.Down && before != broker.Down:
-		tell(func() { h.router.logger().Error("wsrouter: the broker cannot be reached, rooms do not reach other processes") })
+		tell(func() {
+			h.router.logger().Error("wsrouter: the broker cannot be reached, rooms do not reach other processes")
+		})
 	case s != broker.Down && before == broker.Down:
 		tell(func() {
 			h.router.logger().Info("wsrouter: the broker can be reached again", "history_lost", s == broker.EpochChanged)

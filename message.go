@@ -44,7 +44,7 @@ type messages struct {
 	opts    *Options
 	names   map[reflect.Type]string // Options.Names, then As
 	printID map[reflect.Type]bool   // questions and answers of Respond
-	placed  map[reflect.Type]bool // sent, so that a room's position may stand in it
+	placed  map[reflect.Type]bool   // sent, so that a room's position may stand in it
 	handled map[reflect.Type]*message
 	several map[reflect.Type]bool // handled under several names, for a dispatcher
 
