@@ -2,6 +2,8 @@ package presence_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,6 +45,7 @@ func TestModel(t *testing.T) {
 		case 4, 5:
 			storms++
 			s.loss, s.twice, s.delay = s.rand.Float64()*.5, s.rand.Float64()*.5, time.Duration(1+s.rand.Int64N(int64(3*time.Second)))
+			s.mixed = s.rand.IntN(2) == 0
 		case 6, 7, 8:
 			s.heal()
 		}
@@ -83,7 +86,7 @@ func (s *sim) randomMove() {
 		s.joinAs(n, room, c, fmt.Sprint("i", s.rand.IntN(3)))
 	}
 	if s.rand.IntN(200) == 0 { // a room becomes empty
-		for c := range n.rooms[room] {
+		for _, c := range slices.Sorted(maps.Keys(n.rooms[room])) {
 			s.leave(n, room, c)
 		}
 	}
@@ -91,7 +94,7 @@ func (s *sim) randomMove() {
 
 // heal has every message arrive, once.
 func (s *sim) heal() {
-	s.loss, s.twice, s.delay = 0, 0, 5*time.Millisecond
+	s.loss, s.twice, s.delay, s.mixed = 0, 0, 5*time.Millisecond, false
 	for _, n := range s.nodes {
 		n.side = 0
 	}

@@ -200,7 +200,7 @@ func (s *State) apply(r *room, now time.Duration, m *message, o *node) {
 				o.missing = true
 				return
 			}
-			r.note(now, Member{key, old}, is)
+			s.note(r, now, Member{key, old}, is)
 			if !is {
 				s.stats.Others++
 			}
@@ -212,7 +212,7 @@ func (s *State) remove(r *room, now time.Duration, m Member, o *node) {
 	delete(o.members, m.N)
 	s.held -= entrySize + len(m.Info)
 	s.stats.Others--
-	r.note(now, m, true)
+	s.note(r, now, m, true)
 }
 
 // replace gives o other members, whose bytes are counted already.
@@ -232,7 +232,7 @@ func (s *State) replace(r *room, now time.Duration, name string, o *node, member
 	slices.Sort(changed)
 	for _, n := range changed {
 		info, is := o.members[n]
-		r.note(now, Member{Key{name, n}, info}, is)
+		s.note(r, now, Member{Key{name, n}, info}, is)
 	}
 	s.stats.Others += len(members) - len(o.members)
 	o.members = members

@@ -35,7 +35,7 @@ const (
 	askAgain    = 5 * time.Second        // for a snapshot that has not come
 	watchLinger = 10 * time.Second       // for which a room without members here is listened to after a question
 	maxWatched  = 1000                   // rooms without members here
-	maxHeld     = 256 << 20              // bytes of other nodes' members
+	maxHeld     = 256 << 20              // bytes of other nodes' members, and of what clients have to be told
 
 	never = time.Duration(math.MaxInt64)
 )
@@ -93,7 +93,7 @@ type Stats struct {
 	Rooms   int // that have members here or are listened to
 	Own     int // memberships of this node's connections
 	Others  int // of other nodes'
-	Held    int // bytes of other nodes' members
+	Held    int // bytes of other nodes' members, and of what clients have to be told
 	Waiting int // rooms that wait for a time
 
 	Malformed, Stale, Invalid, TooMuch uint64 // messages that broke the format or came twice, members that broke their type's rules, messages for which there was no room
@@ -128,7 +128,7 @@ func (s *State) Join(now time.Duration, name string, n uint64, info []byte) {
 	old, is := r.own[n]
 	r.own[n] = info
 	s.change(r, n, is)
-	r.note(now, Member{Key{s.c.Node, n}, old}, is)
+	s.note(r, now, Member{Key{s.c.Node, n}, old}, is)
 	if !is {
 		r.fresh[n] = struct{}{}
 		s.stats.Own++
@@ -156,7 +156,7 @@ func (s *State) Leave(now time.Duration, name string, n uint64) {
 	delete(r.fresh, n)
 	s.stats.Own--
 	s.change(r, n, true)
-	r.note(now, Member{Key{s.c.Node, n}, old}, true)
+	s.note(r, now, Member{Key{s.c.Node, n}, old}, true)
 	if r.hearing == listening {
 		r.sooner(toSend, now+gather)
 	}

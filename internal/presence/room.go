@@ -113,7 +113,7 @@ func (s *State) settle(r *room) {
 		delete(s.rooms, r.name)
 	}
 	if len(r.own) == 0 {
-		r.hush()
+		s.hush(r)
 	}
 	if watched := r.at[toForget] != never; watched != r.watched {
 		r.watched = watched
@@ -252,18 +252,27 @@ func (s *State) delta(r *room) (all [][]byte) {
 }
 
 // note remembers that the members here have to be told of somebody, and what they know: m if is, else nothing.
-func (r *room) note(now time.Duration, m Member, is bool) {
+func (s *State) note(r *room, now time.Duration, m Member, is bool) {
 	if _, noted := r.before[m.Key]; !noted {
+		s.held += entrySize + len(m.Info)
 		r.before[m.Key] = before{is, m.Info}
 		r.waiting = append(r.waiting, m.Key)
 	}
 	r.sooner(toTell, max(now+gather, r.told+TellEvery))
 }
 
+// noted forgets what the members here know of k.
+func (s *State) noted(r *room, k Key) {
+	s.held -= entrySize + len(r.before[k].info)
+	delete(r.before, k)
+}
+
 // hush forgets what nobody is there to be told.
-func (r *room) hush() {
+func (s *State) hush(r *room) {
+	for _, k := range r.waiting {
+		s.noted(r, k)
+	}
 	r.waiting, r.at[toTell] = nil, never
-	clear(r.before)
 }
 
 // tell is the next word for the members here.
@@ -277,7 +286,7 @@ func (s *State) tell(r *room, now time.Duration) Tell {
 			break
 		}
 		done++
-		delete(r.before, k)
+		s.noted(r, k)
 		switch {
 		case is && !(was.is && string(was.info) == string(info)):
 			t.Joined = append(t.Joined, Member{k, info})
@@ -285,7 +294,9 @@ func (s *State) tell(r *room, now time.Duration) Tell {
 			t.Left = append(t.Left, k)
 		}
 	}
-	if r.waiting = slices.Clone(r.waiting[done:]); len(r.waiting) > 0 {
+	if r.waiting = r.waiting[done:]; len(r.waiting) == 0 {
+		r.waiting = nil
+	} else {
 		r.at[toTell] = now + TellEvery
 	}
 	if len(r.fresh) > 0 {

@@ -22,6 +22,8 @@ type sim struct {
 
 	loss, twice float64       // how likely a message is lost, or comes twice
 	delay       time.Duration // at most, of a message
+	mixed       bool          // messages of one node overtake each other
+	last        map[[2]*simNode]time.Duration
 	sent        int
 }
 
@@ -68,7 +70,7 @@ func (m *mail) Pop() any {
 }
 
 func newSim(t testing.TB, seed uint64, nodes int) *sim {
-	s := &sim{t: t, rand: rand.New(rand.NewPCG(seed, 1)), delay: 5 * time.Millisecond}
+	s := &sim{t: t, rand: rand.New(rand.NewPCG(seed, 1)), delay: 5 * time.Millisecond, last: map[[2]*simNode]time.Duration{}}
 	for range nodes {
 		s.start()
 	}
@@ -134,6 +136,13 @@ func (s *sim) joinAs(n *simNode, room string, c uint64, info string) {
 	n.state.Join(s.now, room, c, []byte(info))
 }
 
+// crowd adds members whose clients nobody asks what they believe.
+func (s *sim) crowd(n *simNode, room string, size int, info string) {
+	for range size {
+		delete(n.views[room], s.join(n, room, info))
+	}
+}
+
 func (s *sim) leave(n *simNode, room string, c uint64) {
 	delete(n.rooms[room], c)
 	delete(n.views[room], c)
@@ -155,6 +164,10 @@ func (s *sim) post(l letter) {
 		s.count++
 		l.count = s.count
 		l.at = s.now + time.Duration(s.rand.Int64N(int64(s.delay)))
+		if pair := [2]*simNode{l.from, l.to}; !l.listen && !s.mixed {
+			l.at = max(l.at, s.last[pair])
+			s.last[pair] = l.at
+		}
 		heap.Push(&s.mail, l)
 	}
 }
@@ -196,10 +209,13 @@ func (s *sim) tell(n *simNode, t presence.Tell) {
 	for _, c := range t.Fresh {
 		fresh[c] = true
 		v := n.views[t.Room][c]
-		if v == nil {
+		if _, is := n.rooms[t.Room][c]; !is {
 			s.t.Fatalf("%s has told %d of %s, which is not there", n.name, c, t.Room)
 		}
 		for _, m := range t.Present {
+			if v == nil {
+				break
+			}
 			v[m.Key] = string(m.Info)
 		}
 	}
