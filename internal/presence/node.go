@@ -26,7 +26,7 @@ const (
 // Receive takes a message about a room, of any node. What makes no sense is counted and dropped. data may be changed afterwards.
 func (s *State) Receive(now time.Duration, name string, data []byte) {
 	r := s.rooms[name]
-	if r == nil || r.hearing != listening {
+	if r == nil || !r.listening {
 		return
 	}
 	m, err := decode(data)

@@ -64,15 +64,13 @@ type Member struct {
 	Info []byte
 }
 
-// A Job is what is to be done for a room besides telling its members, in the order of the fields.
+// A Job is what is to be done for a room, in the order of the fields. Done reports it; until then there is no other Job for the room.
 type Job struct {
 	Room string
-	// Listen for messages about the room, and report by Listening.
+	// Listen for messages about the room.
 	Listen bool
-	// Send these to all nodes that listen, in order. What could not be sent is reported by Unsent.
+	// Send these to all nodes that listen, in order.
 	Send [][]byte
-	// Ready: the other nodes have had the time to answer.
-	Ready bool
 	// Unlisten: nobody here wants to know any more.
 	Unlisten bool
 }
@@ -133,13 +131,16 @@ func (s *State) Join(now time.Duration, name string, n uint64, info []byte) {
 		r.fresh[n] = struct{}{}
 		s.stats.Own++
 	}
-	if r.hearing == deaf && !s.c.Alone {
+	s.listen(r, now)
+	r.sooner(toSend, now+gather)
+	s.settle(r)
+}
+
+// listen begins to listen, if that has not begun.
+func (s *State) listen(r *room, now time.Duration) {
+	if !r.listening && !s.c.Alone {
 		r.sooner(toListen, now)
 	}
-	if r.hearing == listening {
-		r.sooner(toSend, now+gather)
-	}
-	s.settle(r)
 }
 
 // Leave says that connection n of this node is no longer in a room.
@@ -157,9 +158,7 @@ func (s *State) Leave(now time.Duration, name string, n uint64) {
 	s.stats.Own--
 	s.change(r, n, true)
 	s.note(r, now, Member{Key{s.c.Node, n}, old}, true)
-	if r.hearing == listening {
-		r.sooner(toSend, now+gather)
-	}
+	r.sooner(toSend, now+gather)
 	s.settle(r)
 }
 
@@ -174,7 +173,7 @@ func (s *State) change(r *room, n uint64, was bool) {
 	}
 }
 
-// Watch reports whether a room is known, and if not, makes it so: a Job with Ready says when. A room without members here
+// Watch reports whether a room is known, and if not, makes it so: Tick says when. A room without members here
 // stays known for a while after the last Watch. It fails if too many such rooms are.
 func (s *State) Watch(now time.Duration, name string) (known bool, err error) {
 	if s.c.Alone || s.closed {
@@ -190,9 +189,7 @@ func (s *State) Watch(now time.Duration, name string) (known bool, err error) {
 	if len(r.own) == 0 {
 		r.at[toForget] = now + watchLinger
 	}
-	if r.hearing == deaf {
-		r.sooner(toListen, now)
-	}
+	s.listen(r, now)
 	s.settle(r)
 	return r.ready, nil
 }
@@ -200,33 +197,35 @@ func (s *State) Watch(now time.Duration, name string) (known bool, err error) {
 // ErrWatched: too many rooms without members here are asked about.
 var ErrWatched = fmt.Errorf("presence: asked about more than %d rooms without members on this node within %v", maxWatched, watchLinger)
 
-// Listening answers a Job's Listen. It reports whether to go on listening: not if ok is false or if nobody wants to any more.
-func (s *State) Listening(now time.Duration, name string, ok bool) bool {
-	r := s.rooms[name]
-	if r == nil || r.hearing != asked {
-		return false
-	}
-	r.hearing = deaf
-	if r.wanted() && ok {
-		r.hearing = listening
-		r.at[toGreet] = now
+// Done says that a Job is over. Not ok: it failed, and messages may not have been sent. There is nobody to listen for if Listen failed.
+func (s *State) Done(now time.Duration, j Job, ok bool) {
+	r := s.rooms[j.Room]
+	r.busy = false
+	switch {
+	case j.Listen && ok:
+		r.listening = true
+		r.at[toListen], r.at[toGreet] = never, now
 		r.at[toBeReady] = now + Settle
-	} else if r.wanted() {
-		r.at[toListen] = now + retryWait + s.upTo(retryWait)
+	case j.Unlisten:
+		r.listening, r.ready = false, false
+		if r.wanted() {
+			r.sooner(toListen, now)
+		}
+	case j.Listen:
+		r.sooner(toListen, now+retryWait+s.upTo(retryWait))
+	case !ok:
+		r.sooner(toGreet, now+retryWait+s.upTo(retryWait))
+	}
+	if !r.wanted() {
+		r.sooner(toSend, now)
 	}
 	s.settle(r)
-	return r.hearing == listening
 }
 
-// Unsent says that a message about a room may not have reached the others.
-func (s *State) Unsent(now time.Duration, name string) { s.greetLater(name, now+retryWait) }
-
 // Lost says that messages of others about a room were lost.
-func (s *State) Lost(now time.Duration, name string) { s.greetLater(name, now) }
-
-func (s *State) greetLater(name string, earliest time.Duration) {
-	if r := s.rooms[name]; r != nil && r.hearing == listening {
-		r.sooner(toGreet, earliest+s.upTo(retryWait))
+func (s *State) Lost(now time.Duration, name string) {
+	if r := s.rooms[name]; r != nil && r.listening {
+		r.sooner(toGreet, now+s.upTo(retryWait))
 		s.settle(r)
 	}
 }
@@ -239,42 +238,47 @@ func (s *State) Next() (time.Duration, bool) {
 	return s.queue[0].due, true
 }
 
-// Tick returns what is due.
-func (s *State) Tick(now time.Duration) (jobs []Job, tells []Tell) {
+// Tick returns what is due. In rooms that are ready the other nodes have had the time to answer.
+func (s *State) Tick(now time.Duration) (jobs []Job, tells []Tell, ready []string) {
 	for len(s.queue) > 0 && s.queue[0].due <= now {
 		r := s.queue[0]
-		if job := s.run(r, now); job.Listen || job.Send != nil || job.Ready || job.Unlisten {
-			jobs = append(jobs, job)
+		if r.take(toBeReady, now) {
+			r.ready = true
+			ready = append(ready, r.name)
 		}
+		if r.take(toExpire, now) {
+			s.expire(r, now)
+		}
+		r.take(toForget, now)
 		if r.take(toTell, now) {
 			if t := s.tell(r, now); len(t.Joined)+len(t.Left)+len(t.Fresh) > 0 {
 				tells = append(tells, t)
 				r.told = now
 			}
 		}
+		if !r.busy {
+			if job, is := s.job(r, now); is {
+				r.busy = true
+				jobs = append(jobs, job)
+			}
+		}
 		s.settle(r)
 	}
-	return jobs, tells
+	return jobs, tells, ready
 }
 
-// Close says goodbye to the others in every room. Nothing happens any more.
-func (s *State) Close() (jobs []Job) {
+// Close takes everybody out of every room, and nobody comes in any more. When the Jobs that follow are done, nothing is left.
+func (s *State) Close(now time.Duration) {
 	s.closed = true
 	for _, name := range slices.Sorted(maps.Keys(s.rooms)) {
 		r := s.rooms[name]
-		job := Job{Room: r.name, Unlisten: r.hearing == listening}
-		if r.announced {
-			job.Send = s.bye(r)
-		}
-		if job.Unlisten {
-			jobs = append(jobs, job)
-		}
 		s.stats.Own -= len(r.own)
 		clear(r.own)
-		r.hearing, r.at = deaf, nothing
+		clear(r.fresh)
+		r.at[toForget] = never
+		r.at[toSend] = now
 		s.settle(r)
 	}
-	return jobs
 }
 
 // Page returns who is in a room, as far as is known: at most limit members behind after, by node and number, and whether there are more.

@@ -184,10 +184,9 @@ func TestUnsent(t *testing.T) {
 	s.join(s.nodes[0], "a", "x")
 	s.join(s.nodes[1], "a", "x")
 	s.run(5 * time.Second)
-	s.loss = 1
+	s.loss = 2 // the job fails
 	s.join(s.nodes[0], "a", "y")
 	s.run(time.Second)
-	s.nodes[0].state.Unsent(s.now, "a")
 	s.loss = 0
 	s.run(5 * time.Second)
 	s.compare("a")
@@ -197,7 +196,7 @@ func TestUnsent(t *testing.T) {
 func TestAlone(t *testing.T) {
 	state := presence.New(presence.Config{Node: "n", Alone: true, Rand: rand.New(rand.NewPCG(1, 1))})
 	state.Join(0, "a", 1, []byte("x"))
-	jobs, tells := state.Tick(time.Second)
+	jobs, tells, _ := state.Tick(time.Second)
 	if len(jobs) != 0 || len(tells) != 1 || len(tells[0].Present) != 1 {
 		t.Errorf("jobs %v, tells %v", jobs, tells)
 	}

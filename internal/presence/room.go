@@ -12,7 +12,8 @@ type room struct {
 	index int           // in the queue; -1: not there
 	at    timers
 
-	hearing   hearing
+	busy      bool // there is a Job
+	listening bool
 	ready     bool // it is known
 	announced bool // others were told of members here
 	watched   bool // it is counted as a room without members here
@@ -38,25 +39,17 @@ type before struct {
 	info []byte
 }
 
-// hearing is how far a node is with listening to a room.
-type hearing int
-
-const (
-	deaf hearing = iota
-	asked
-	listening
-)
-
 // A timer is something that a room waits for.
 type timer int
 
 const (
 	toListen   timer = iota
-	toBeReady        // others have answered
 	toGreet          // a snapshot for the others, who are asked for theirs
 	toSnapshot       // a snapshot for the others
 	toSend           // what has changed
 	toAsk            // nodes of which something is missing
+	jobs             // those before need a Job
+	toBeReady        // others have answered
 	toExpire         // a node that is not heard of
 	toTell           // the members here
 	toForget         // a room without members here
@@ -105,7 +98,7 @@ func (s *State) room(now time.Duration, name string) *room {
 
 // settle puts r where it belongs in the queue, or forgets it.
 func (s *State) settle(r *room) {
-	if !r.wanted() && r.hearing == deaf {
+	if !r.wanted() && !r.listening && !r.busy {
 		for name := range r.others {
 			s.forget(r, name)
 		}
@@ -121,30 +114,26 @@ func (s *State) settle(r *room) {
 			s.watched += 2
 		}
 	}
-	r.due = slices.Min(r.at[:])
+	r.due = slices.Min(r.at[jobs:])
+	if !r.busy {
+		r.due = slices.Min(r.at[:])
+	}
 	s.queue.move(r)
 }
 
-// run does what is due for the others.
-func (s *State) run(r *room, now time.Duration) (job Job) {
-	job.Room = r.name
-	if r.take(toListen, now) && r.hearing == deaf {
-		r.hearing, job.Listen = asked, true
-	}
-	if r.take(toBeReady, now) {
-		r.ready, job.Ready = true, true
-	}
-	if r.take(toExpire, now) {
-		s.expire(r, now)
-	}
-	r.take(toForget, now)
-	if r.hearing == listening {
-		job.Send = s.send(r, now)
-		if !r.wanted() {
-			r.hearing, job.Unlisten = deaf, true
+// job is what is due for the others, if anything is.
+func (s *State) job(r *room, now time.Duration) (j Job, is bool) {
+	j.Room = r.name
+	if !r.listening {
+		for t := toGreet; t < jobs; t++ {
+			r.at[t] = never // who listens greets
 		}
+		j.Listen = r.take(toListen, now)
+		return j, j.Listen
 	}
-	return job
+	j.Send = s.send(r, now)
+	j.Unlisten = !r.wanted()
+	return j, j.Send != nil || j.Unlisten
 }
 
 // send returns the messages that are due.

@@ -37,21 +37,22 @@ type simNode struct {
 	rooms  map[string]map[uint64]string // who is in a room, with which info
 	views  map[string]map[uint64]view   // what a member has been told
 	listen map[string]bool
+	busy   map[string]bool
 	told   map[string]time.Duration // when a room was told last
 }
 
 // view is what one client believes.
 type view map[presence.Key]string
 
-// letter is a message on its way, or the answer to a Job's Listen.
+// letter is a message on its way, or the end of a Job.
 type letter struct {
-	at     time.Duration
-	count  uint64
-	to     *simNode
-	from   *simNode
-	room   string
-	data   []byte
-	listen bool
+	at    time.Duration
+	count uint64
+	to    *simNode
+	from  *simNode
+	room  string
+	data  []byte
+	job   *presence.Job
 }
 
 type mail []letter
@@ -87,7 +88,7 @@ func (s *sim) start() *simNode {
 			Node: name, Rand: rand.New(rand.NewPCG(s.rand.Uint64(), 2)),
 			Valid: func(info []byte) bool { return len(info) > 0 && info[0] != '!' },
 		}),
-		rooms: map[string]map[uint64]string{}, views: map[string]map[uint64]view{}, listen: map[string]bool{}, told: map[string]time.Duration{},
+		rooms: map[string]map[uint64]string{}, views: map[string]map[uint64]view{}, listen: map[string]bool{}, busy: map[string]bool{}, told: map[string]time.Duration{},
 	}
 	s.nodes, s.all = append(s.nodes, n), append(s.all, n)
 	return n
@@ -102,7 +103,14 @@ func (s *sim) kill(i int) {
 // stop ends a node in order.
 func (s *sim) stop(i int) {
 	n := s.nodes[i]
-	s.do(n, n.state.Close(), nil)
+	n.state.Close(s.now)
+	clear(n.rooms)
+	for range 1000 { // a job may take seconds in a storm
+		if n.state.Stats().Rooms == 0 {
+			break
+		}
+		s.run(10 * time.Millisecond)
+	}
 	s.empty(n)
 	s.kill(i)
 }
@@ -152,7 +160,7 @@ func (s *sim) leave(n *simNode, room string, c uint64) {
 // post sends a message on its way to a node, or several times, or not.
 func (s *sim) post(l letter) {
 	times := 1
-	if !l.listen {
+	if l.job == nil {
 		if s.rand.Float64() < s.loss {
 			return
 		}
@@ -164,7 +172,7 @@ func (s *sim) post(l letter) {
 		s.count++
 		l.count = s.count
 		l.at = s.now + time.Duration(s.rand.Int64N(int64(s.delay)))
-		if pair := [2]*simNode{l.from, l.to}; !l.listen && !s.mixed {
+		if pair := [2]*simNode{l.from, l.to}; l.job == nil && !s.mixed {
 			l.at = max(l.at, s.last[pair])
 			s.last[pair] = l.at
 		}
@@ -175,25 +183,34 @@ func (s *sim) post(l letter) {
 // do carries out what a state wants.
 func (s *sim) do(n *simNode, jobs []presence.Job, tells []presence.Tell) {
 	for _, j := range jobs {
-		if j.Listen {
-			s.post(letter{to: n, room: j.Room, listen: true})
+		if n.busy[j.Room] {
+			s.t.Fatalf("%s has two jobs for %s", n.name, j.Room)
 		}
+		n.busy[j.Room] = true
+		fails := s.rand.Float64() < s.loss/2
 		for _, data := range j.Send {
 			if len(data) > 64<<10 {
 				s.t.Fatalf("a message of %d bytes", len(data))
 			}
 			s.sent++
 			for _, to := range s.nodes {
-				s.post(letter{to: to, from: n, room: j.Room, data: data})
+				if !fails || s.rand.IntN(2) == 0 {
+					s.post(letter{to: to, from: n, room: j.Room, data: data})
+				}
 			}
 		}
-		if j.Unlisten {
-			delete(n.listen, j.Room)
-		}
+		s.post(letter{to: n, room: j.Room, job: &j, data: []byte{boolByte(!fails)}})
 	}
 	for _, t := range tells {
 		s.tell(n, t)
 	}
+}
+
+func boolByte(v bool) byte {
+	if v {
+		return 1
+	}
+	return 0
 }
 
 // tell changes what n's clients believe.
@@ -253,7 +270,7 @@ func (s *sim) run(d time.Duration) {
 		if n == nil {
 			s.deliver(heap.Pop(&s.mail).(letter))
 		} else {
-			jobs, tells := n.state.Tick(s.now)
+			jobs, tells, _ := n.state.Tick(s.now)
 			s.do(n, jobs, tells)
 		}
 	}
@@ -262,11 +279,16 @@ func (s *sim) run(d time.Duration) {
 func (s *sim) deliver(l letter) {
 	switch {
 	case l.to.gone:
-	case l.listen:
-		ok := s.rand.Float64() >= s.loss
-		if l.to.state.Listening(s.now, l.room, ok) {
+	case l.job != nil:
+		ok := l.data[0] == 1
+		l.to.busy[l.room] = false
+		if l.job.Listen && ok {
 			l.to.listen[l.room] = true
 		}
+		if l.job.Unlisten {
+			delete(l.to.listen, l.room)
+		}
+		l.to.state.Done(s.now, *l.job, ok)
 	case l.from.side == l.to.side:
 		l.to.state.Receive(s.now, l.room, l.data)
 	}
