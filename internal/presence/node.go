@@ -31,7 +31,7 @@ func (s *State) Receive(now time.Duration, name string, data []byte) {
 	}
 	m, err := decode(data)
 	if err != nil {
-		s.stats.Malformed++
+		s.dropped("it is no message of this version")
 		return
 	}
 	if m.node == s.c.Node {
@@ -53,6 +53,14 @@ func (s *State) Receive(now time.Duration, name string, data []byte) {
 	s.settle(r)
 }
 
+const tooMuch = "there is too much to remember"
+
+// dropped counts what is not taken, and why.
+func (s *State) dropped(why string) {
+	s.stats.Dropped++
+	s.stats.Why = why
+}
+
 // answer sends a snapshot to whoever asks within a while.
 func (s *State) answer(r *room, now time.Duration) {
 	if len(r.own) > 0 {
@@ -68,7 +76,7 @@ func (s *State) hear(r *room, now time.Duration, m *message) bool {
 			return false
 		}
 		if s.held+nodeSize > maxHeld {
-			s.stats.TooMuch++
+			s.dropped(tooMuch)
 			return false
 		}
 		s.held += nodeSize
@@ -156,7 +164,7 @@ func (s *State) keep(o *node, e entry) (info []byte, ok bool) {
 		return known, true
 	}
 	if s.c.Valid != nil && !s.c.Valid(e.info) {
-		s.stats.Invalid++
+		s.dropped("the info of a member breaks the rules")
 		return nil, false
 	}
 	return bytes.Clone(e.info), true
@@ -169,7 +177,7 @@ func (s *State) put(members map[uint64][]byte, n uint64, info []byte) bool {
 		held -= entrySize + len(old)
 	}
 	if held > maxHeld {
-		s.stats.TooMuch++
+		s.dropped(tooMuch)
 		return false
 	}
 	s.held = held

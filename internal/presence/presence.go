@@ -94,7 +94,9 @@ type Stats struct {
 	Held    int // bytes of other nodes' members, and of what clients have to be told
 	Waiting int // rooms that wait for a time
 
-	Malformed, Stale, Invalid, TooMuch uint64 // messages that broke the format or came twice, members that broke their type's rules, messages for which there was no room
+	Dropped uint64 // messages that are no messages or too much, and members whose info must not be shown
+	Why     string // the last of them was
+	Stale   uint64 // messages that came again, or too late
 }
 
 // State of all rooms on one node. It is not safe for concurrent use. The time that is handed in never goes back; where it begins does not matter.

@@ -222,7 +222,7 @@ func TestHostile(t *testing.T) {
 		t.Errorf("%v are known, want two", got)
 	}
 	st := n.state.Stats()
-	if st.Invalid == 0 {
+	if st.Dropped == 0 {
 		t.Error("an invalid info was not counted")
 	}
 	for _, data := range []string{
@@ -239,7 +239,7 @@ func TestHostile(t *testing.T) {
 	} {
 		n.state.Receive(s.now, "a", []byte(data))
 	}
-	if got := n.state.Stats().Malformed - st.Malformed; got != 15 {
+	if got := n.state.Stats().Dropped - st.Dropped; got != 15 {
 		t.Errorf("%d messages were malformed, want 15", got)
 	}
 	// A counter from the far future keeps the true node's messages out, for as long as the TTL.
@@ -263,7 +263,7 @@ func TestTooMuch(t *testing.T) {
 	s.join(n, "a", "x")
 	s.run(time.Second)
 	info := strings.Repeat("x", 1000)
-	for i := 0; n.state.Stats().TooMuch == 0; i++ {
+	for i := 0; n.state.Stats().Dropped == 0; i++ {
 		if i > 10_000 {
 			t.Fatal("10,000 forged snapshots of 60 KB were taken")
 		}
