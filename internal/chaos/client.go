@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"os"
 	"strconv"
@@ -24,14 +25,14 @@ type client struct {
 	name   string
 	crowd  *crowd
 	random *rand.Rand // of its own goroutine
-	stays  []*stay
-	// conversations of its own, for churn; nil: none
-	talk func(c *client, conn *reliability.Client)
 
-	deaf    atomic.Int64 // Unix ns until which it reads nothing
-	leaves  atomic.Bool  // told to let go of its connection, without a word
-	sleeps  atomic.Int64 // Unix ns until which it stays away when its connection ends
-	mu      sync.Mutex
+	deaf   atomic.Int64 // Unix ns until which it reads nothing
+	leaves atomic.Bool  // told to let go of its connection, without a word
+	sleeps atomic.Int64 // Unix ns until which it stays away when its connection ends
+
+	mu      sync.Mutex // also of its stays
+	stays   []*stay    // all that there were
+	rooms   map[string]*stay
 	conn    *reliability.Client
 	stopped bool
 }
@@ -39,9 +40,9 @@ type client struct {
 // A stay is a client's in one room.
 type stay struct {
 	hearing
-	at       string // what to present
-	expected bool   // a resync has to be the next
-	in       bool   // it is to be presented
+	at       string        // what to present
+	expected bool          // a resync has to be the next
+	gone     bool          // it asked to leave, and may still hear what was on its way
 	highest  atomic.Uint32 // number that was heard
 }
 
@@ -50,7 +51,7 @@ type crowd struct {
 	ledger  *ledger
 	address func(*rand.Rand) string // of a node, or of a proxy before one
 	silence time.Duration           // after which a connection is given up
-	away    time.Duration           // at least, between connections
+	gate    sync.RWMutex            // who holds it keeps clients from connecting
 
 	wg sync.WaitGroup
 	tally
@@ -58,19 +59,56 @@ type crowd struct {
 
 // tally counts what happened to clients.
 type tally struct {
-	dials, opened, resumes         atomic.Int64 // resumes: rooms that positions were presented for, and answered
-	recovered, resyncs, induced    atomic.Int64 // induced: resyncs for which we are to blame
-	messages, silences, refusals   atomic.Int64 // silences: connections that were given up
+	dials, opened, resumes         atomic.Int64       // resumes: rooms that positions were presented for, and answered
+	recovered, resyncs, induced    atomic.Int64       // induced: resyncs for which we are to blame
+	messages, silences, refusals   atomic.Int64       // silences: connections that were given up
 	closes                         [5000]atomic.Int64 // by code; 0: without a close frame
 	firstRefusal, firstUnspeakable atomic.Pointer[string]
 }
 
 func newClient(c *crowd, name string, seed uint64, rooms ...int) *client {
-	cl := &client{name: name, crowd: c, random: rand.New(rand.NewPCG(seed, uint64(len(rooms))))}
+	cl := &client{name: name, crowd: c, random: rand.New(rand.NewPCG(seed, 0)), rooms: map[string]*stay{}}
 	for _, room := range rooms {
-		cl.stays = append(cl.stays, &stay{hearing: hearing{client: name, room: room}, in: true})
+		cl.begin(room)
 	}
 	return cl
+}
+
+// begin begins a stay. The caller has the client for itself.
+func (c *client) begin(room int) {
+	s := &stay{hearing: hearing{client: c.name, room: room}}
+	c.stays = append(c.stays, s)
+	c.rooms[c.crowd.ledger.rooms[room]] = s
+}
+
+// say sends a message, if there is a connection.
+func (c *client) say(text string) error {
+	c.mu.Lock()
+	conn := c.conn
+	c.mu.Unlock()
+	if conn == nil {
+		return net.ErrClosed
+	}
+	return conn.Write(reliability.OpText, []byte(text))
+}
+
+// enter asks for a room that the client is not in, or left a while ago.
+func (c *client) enter(room int) error {
+	c.mu.Lock()
+	c.begin(room)
+	c.mu.Unlock()
+	return c.say(fmt.Sprintf(`{"type":"enter","room":%q}`, c.crowd.ledger.rooms[room]))
+}
+
+// leave asks to leave a room.
+func (c *client) leave(room int) error {
+	name := c.crowd.ledger.rooms[room]
+	c.mu.Lock()
+	s := c.rooms[name]
+	s.gone = true
+	s.mark(departed, 0)
+	c.mu.Unlock()
+	return c.say(fmt.Sprintf(`{"type":"leave","room":%q}`, name))
 }
 
 // live until stop.
@@ -78,6 +116,8 @@ func (c *client) live() {
 	defer c.crowd.wg.Done()
 	failures := 0
 	for !c.over() {
+		c.crowd.gate.RLock()
+		c.crowd.gate.RUnlock()
 		heard, err := c.visit()
 		if heard {
 			failures = 0
@@ -94,7 +134,7 @@ func (c *client) live() {
 		default:
 			c.crowd.closes[0].Add(1)
 		}
-		pause := c.crowd.away + time.Duration(c.random.Float64()*float64(time.Second)*float64(min(1<<failures, 32))/16)
+		pause := time.Duration(c.random.Float64() * float64(time.Second) * float64(min(1<<failures, 32)) / 16)
 		failures++
 		pause = max(pause, time.Until(time.Unix(0, c.sleeps.Load())))
 		for until := time.Now().Add(pause); !c.over() && time.Now().Before(until); {
@@ -130,13 +170,14 @@ func (c *client) reset() {
 
 // target of the handshake: rooms, and positions where there are any.
 func (c *client) target() (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var rooms []string
 	positions := map[string]string{}
-	for _, s := range c.stays {
-		if !s.in {
+	for room, s := range c.rooms {
+		if s.gone {
 			continue
 		}
-		room := c.crowd.ledger.rooms[s.room]
 		rooms = append(rooms, room)
 		if s.at != "" {
 			positions[room] = s.at
@@ -181,9 +222,6 @@ func (c *client) visit() (heard bool, err error) {
 		return false, nil
 	}
 	c.crowd.opened.Add(1)
-	if c.talk != nil {
-		c.talk(c, conn)
-	}
 	for {
 		c.listen(conn)
 		if c.leaves.Swap(false) {
@@ -259,25 +297,27 @@ func (c *client) take(text []byte) error {
 			return fmt.Errorf("%q: %w", text, err)
 		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch in.Type {
 	case "note":
 		if in.Position == nil {
 			return c.unspeakable(text)
 		}
-		s := c.stay(in.Position.Room)
+		s := c.rooms[in.Position.Room]
 		n, err := strconv.ParseUint(in.Number, 10, 32)
 		if s == nil || err != nil {
 			return c.unspeakable(text)
 		}
 		return c.note(s, uint32(n), in.Position.At)
 	case "joined":
-		s := c.stay(in.Room)
+		s := c.rooms[in.Room]
 		if s == nil || in.Position == nil {
 			return c.unspeakable(text)
 		}
 		return c.joined(s, in.Position.At, in.Recovered)
 	case "resync":
-		s := c.stay(in.Room)
+		s := c.rooms[in.Room]
 		if s == nil {
 			return c.unspeakable(text)
 		}
@@ -297,18 +337,9 @@ func (c *client) unspeakable(text []byte) error {
 	return fmt.Errorf("unexpected: %s", said)
 }
 
-func (c *client) stay(room string) *stay {
-	for _, s := range c.stays {
-		if c.crowd.ledger.rooms[s.room] == room {
-			return s
-		}
-	}
-	return nil
-}
-
 func (c *client) note(s *stay, n uint32, at string) error {
 	p, err := c.crowd.ledger.place(at)
-	if err != nil {
+	if err != nil || s.gone {
 		return err
 	}
 	if s.expected {

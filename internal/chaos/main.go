@@ -7,16 +7,74 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"time"
 )
 
 // roles of children; each has one argument, its configuration.
 var roles = []string{"node", "broker", "load"}
+
+// A command measures something.
+type command struct {
+	name, about string
+	flags       func(*flag.FlagSet)
+	run         func(say func(string, ...any)) (report, error)
+}
+
+var (
+	soakFlags  = fullSoak
+	planted    string
+	through    = throughput{Socks: 3000, PerSecond: 700, For: 30 * time.Second, Rounds: 3}
+	cutOff     = cutoff{Socks: 300, PerSecond: 300, Pairs: 5}
+	comesBack  = reconnect{Clients: 5000, Missed: 10}
+	comesGoes  = churn{Clients: 200, Rooms: 10_000, PerSecond: 1000, Stay: 5 * time.Second, Publishes: 200, For: time.Minute}
+	commandSet = []command{
+		{"soak", "clients that resume, while everything fails", func(f *flag.FlagSet) {
+			s := &soakFlags
+			f.Uint64Var(&s.Seed, "seed", 0, "draws the faults; 0: another each time")
+			f.DurationVar(&s.For, "time", s.For, "of faults; what follows takes a little longer")
+			f.IntVar(&s.Nodes, "nodes", s.Nodes, "processes")
+			f.IntVar(&s.Rooms, "rooms", s.Rooms, "rooms")
+			f.IntVar(&s.Members, "members", s.Members, "clients in each room")
+			f.Float64Var(&s.Rate, "rate", s.Rate, "publishes a second over all rooms")
+			f.IntVar(&s.Crowd, "crowd", s.Crowd, "clients in one more room")
+			f.Float64Var(&s.CrowdRate, "crowd-rate", s.CrowdRate, "publishes a second to it")
+			f.BoolVar(&s.Calm, "calm", false, "no faults")
+			f.StringVar(&s.Log, "log", "", "append what nodes log to this file")
+			f.StringVar(&planted, "bug", "", "plant this bug of testdata/bugs.tsv: the soak has to turn red")
+		}, func(func(string, ...any)) (report, error) { return runSoak(os.Stdout) }},
+		{"throughput", "CPU for a delivery, and how late it is", func(f *flag.FlagSet) {
+			f.IntVar(&through.Socks, "clients", through.Socks, "connections")
+			f.Float64Var(&through.PerSecond, "rate", through.PerSecond, "publishes a second")
+			f.DurationVar(&through.For, "time", through.For, "of the flow into one room")
+			f.IntVar(&through.Rounds, "rounds", through.Rounds, "of pairs")
+			f.BoolVar(&through.Idle, "idle", false, "nodes with Options.Idle")
+			f.StringVar(&through.Only, "only", "", "one of room, rooms, many, slow")
+		}, func(say func(string, ...any)) (report, error) { return through.run(say) }},
+		{"cutoff", "what others hear while a node is cut off for 5 s", func(f *flag.FlagSet) {
+			f.IntVar(&cutOff.Pairs, "pairs", cutOff.Pairs, "of windows")
+			f.IntVar(&cutOff.Socks, "clients", cutOff.Socks, "connections")
+			f.Float64Var(&cutOff.PerSecond, "rate", cutOff.PerSecond, "publishes a second")
+		}, func(say func(string, ...any)) (report, error) { return cutOff.run(say) }},
+		{"reconnect", "thousands of clients that come back at once", func(f *flag.FlagSet) {
+			f.IntVar(&comesBack.Clients, "clients", comesBack.Clients, "connections")
+			f.IntVar(&comesBack.Missed, "missed", comesBack.Missed, "messages of each room that they missed")
+		}, func(say func(string, ...any)) (report, error) { return comesBack.run(say) }},
+		{"churn", "joins and leaves all the time", func(f *flag.FlagSet) {
+			f.Uint64Var(&comesGoes.Seed, "seed", 1, "draws the rooms")
+			f.IntVar(&comesGoes.PerSecond, "rate", comesGoes.PerSecond, "joins a second, and as many leaves")
+			f.Float64Var(&comesGoes.Publishes, "publishes", comesGoes.Publishes, "a second")
+			f.DurationVar(&comesGoes.For, "time", comesGoes.For, "of joins")
+		}, func(say func(string, ...any)) (report, error) { return comesGoes.run(say) }},
+	}
+)
 
 // main is that of a child, too.
 func main() {
@@ -28,48 +86,81 @@ func main() {
 		}
 		return
 	}
-	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		usageText()
+	i := slices.IndexFunc(commandSet, func(c command) bool { return len(os.Args) > 1 && c.name == os.Args[1] })
+	if i < 0 {
+		fmt.Fprintln(os.Stderr, "usage: chaos COMMAND [flags]")
+		for _, c := range commandSet {
+			fmt.Fprintf(os.Stderr, "  %-11s %s\n", c.name, c.about)
+		}
 		os.Exit(2)
 	}
-	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
+	if err := commandSet[i].main(os.Args[2:]); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// commands by name.
-var commands = map[string]func(args []string) error{
-	"soak": soakCommand,
-}
-
-func usageText() {
-	fmt.Fprintln(os.Stderr, "usage: chaos soak|throughput|cutoff|reconnect|churn [flags]")
-}
-
-func soakCommand(args []string) error {
-	s := fullSoak
-	flags := flag.NewFlagSet("soak", flag.ExitOnError)
-	flags.Uint64Var(&s.Seed, "seed", 0, "draws the faults; 0: another each time")
-	flags.DurationVar(&s.For, "time", s.For, "of faults; what follows takes a little longer")
-	flags.IntVar(&s.Nodes, "nodes", s.Nodes, "processes")
-	flags.IntVar(&s.Rooms, "rooms", s.Rooms, "rooms")
-	flags.IntVar(&s.Members, "members", s.Members, "clients in each room")
-	flags.Float64Var(&s.Rate, "rate", s.Rate, "publishes a second over all rooms")
-	flags.IntVar(&s.Crowd, "crowd", s.Crowd, "clients in one more room")
-	flags.Float64Var(&s.CrowdRate, "crowd-rate", s.CrowdRate, "publishes a second to it")
-	flags.BoolVar(&s.Calm, "calm", false, "no faults")
-	flags.StringVar(&s.Log, "log", "", "append what nodes log to this file")
-	bug := flags.String("bug", "", "plant this bug of testdata/bugs.tsv")
+func (c *command) main(args []string) error {
+	flags := flag.NewFlagSet(c.name, flag.ExitOnError)
+	table := flags.Bool("table", false, "keep what is measured and write it into docs/scaling.md; in internal/chaos")
+	c.flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if s.Seed == 0 {
-		s.Seed = rand.Uint64N(1 << 32)
+	where := machine()
+	began := time.Now()
+	r, err := c.run(func(format string, args ...any) {
+		fmt.Printf("%8.3f %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	})
+	if len(r.Rows) > 0 {
+		r.When, r.Machine = today(), where
+		r.print(os.Stdout)
 	}
-	_ = bug
-	v, err := s.run(os.Stdout)
+	if err == nil && *table {
+		err = record("../..", r)
+	}
+	if err == nil && slices.ContainsFunc(r.Rows, func(r row) bool { return !r.Met }) {
+		err = errors.New("a bar is missed")
+	}
+	return err
+}
+
+// runSoak soaks as the flags say.
+func runSoak(out io.Writer) (r report, err error) {
+	cfg := soakFlags
+	if cfg.Seed == 0 {
+		cfg.Seed = rand.Uint64N(1 << 32)
+	}
+	if planted != "" {
+		remove, err := plantBug(planted)
+		if err != nil {
+			return r, err
+		}
+		defer remove()
+	}
+	v, s, err := cfg.run(out)
 	if err != nil {
-		return err
+		return r, err
 	}
-	return v.err()
+	return s.report(v), v.err()
+}
+
+// plantBug makes children those of a program with a bug.
+func plantBug(name string) (remove func(), err error) {
+	bugs, err := readBugs()
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(bugs, func(b bug) bool { return b.name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("there is no bug %q", name)
+	}
+	dir, err := os.MkdirTemp("", "wsrouter-bug-")
+	if err != nil {
+		return nil, err
+	}
+	if programPath, err = bugs[i].plant(dir); err != nil {
+		_ = os.RemoveAll(dir) // err says more
+		return nil, err
+	}
+	return func() { programPath = ""; _ = os.RemoveAll(dir) }, nil
 }

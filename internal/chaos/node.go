@@ -29,7 +29,7 @@ type nodeConfig struct {
 	Ping, Pong time.Duration
 	Outbox     int
 	Idle       bool
-	History    int // messages that the broker keeps
+	History    int    // messages that the broker keeps
 	Log        string // a file, which is appended to; "": none
 }
 
@@ -122,7 +122,9 @@ func (n *node) declare(log *slog.Logger) {
 		}
 		return nil
 	})
-	wsrouter.Receive(n.router, func(_ context.Context, c *wsrouter.Conn[visitor], m enter) error { return n.router.Room(m.Room).Join(c) })
+	wsrouter.Receive(n.router, func(_ context.Context, c *wsrouter.Conn[visitor], m enter) error {
+		return n.router.Room(m.Room).Join(c)
+	})
 	wsrouter.Receive(n.router, func(_ context.Context, c *wsrouter.Conn[visitor], m leave) error {
 		n.router.Room(m.Room).Leave(c)
 		return nil

@@ -72,27 +72,26 @@ func (v *verdict) kinds() map[string]int {
 }
 
 // run soaks, and says what it does and what came of it.
-func (cfg soaking) run(out io.Writer) (*verdict, error) {
-	s := &soak{soaking: cfg, out: out, began: time.Now()}
+func (cfg soaking) run(out io.Writer) (v *verdict, s *soak, err error) {
+	s = &soak{soaking: cfg, out: out, began: time.Now()}
 	fmt.Fprintf(out, "seed %d: %v, %d nodes, %d rooms of %d at %v publishes/s, a room of %d at %v\n",
 		cfg.Seed, cfg.For, cfg.Nodes, cfg.Rooms, cfg.Members, cfg.Rate, cfg.Crowd, cfg.CrowdRate)
-	var err error
 	s.cluster, err = startCluster(cfg.Nodes, nodeConfig{
 		Ping: 4 * time.Second, Pong: 3 * time.Second, History: historyFor(cfg.Rate + cfg.CrowdRate), Log: cfg.Log,
 	})
 	if err != nil {
-		return nil, err
+		return nil, s, err
 	}
 	defer s.stop()
 	if err := s.healthy(30 * time.Second); err != nil {
-		return nil, err
+		return nil, s, err
 	}
 	s.people()
 	storm := newStorm(s.cluster, s.ledger, s.clients, cfg.Seed, s.say)
 	over := make(chan struct{})
 	var wg sync.WaitGroup
 	if err := s.settle(); err != nil { // all are there
-		return nil, err
+		return nil, s, err
 	}
 	s.say("all %d clients are in their rooms", len(s.clients))
 	wg.Go(func() { s.publishing(over) })
@@ -104,9 +103,9 @@ func (cfg soaking) run(out io.Writer) (*verdict, error) {
 	close(over)
 	wg.Wait()
 	if err != nil {
-		return nil, err
+		return nil, s, err
 	}
-	v := &verdict{}
+	v = &verdict{}
 	s.say("the storm is over")
 	if err := s.settle(); err != nil {
 		v.others = append(v.others, err.Error())
@@ -117,7 +116,7 @@ func (cfg soaking) run(out io.Writer) (*verdict, error) {
 	}
 	s.crowd.wg.Wait()
 	s.judge(v, storm)
-	return v, nil
+	return v, s, nil
 }
 
 func (s *soak) say(format string, args ...any) {
@@ -230,6 +229,11 @@ func (s *soak) settle() error {
 			}
 		}
 	}
+	return s.heard(ctx, last)
+}
+
+// heard waits until every client has heard the last message of its rooms. Stays are those of the beginning.
+func (s *soak) heard(ctx context.Context, last []uint32) error {
 	for {
 		var late []string
 		for _, c := range s.clients {
@@ -243,21 +247,15 @@ func (s *soak) settle() error {
 		case len(late) == 0:
 			return nil
 		case ctx.Err() != nil:
-			return fmt.Errorf("%v after the last fault, %d clients, such as %s, have not heard the last message", patience, len(late), late[0])
+			return fmt.Errorf("%d clients, such as %s, have not heard the last message", len(late), late[0])
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
 // judge asks the oracle, and the counters.
 func (s *soak) judge(v *verdict, storm *storm) {
-	var hearings []*hearing
-	for _, c := range s.clients {
-		for _, stay := range c.stays {
-			hearings = append(hearings, &stay.hearing)
-		}
-	}
-	v.wrongs = newOracle(s.ledger).judge(hearings)
+	v.wrongs = newOracle(s.ledger).judge(s.hearings())
 	complain := func(format string, args ...any) { v.others = append(v.others, fmt.Sprintf(format, args...)) }
 	c := s.crowd
 	if rare := storm.rare(); !s.Calm && s.For >= enoughTime && rare != "" {
@@ -276,6 +274,38 @@ func (s *soak) judge(v *verdict, storm *storm) {
 		complain("%d publishes failed, the first: %s", s.outcomes[failed].Load(), *text)
 	}
 	s.print(v, storm)
+}
+
+// report is what stands in the document.
+func (s *soak) report(v *verdict) (r report) {
+	r = report{Title: "Chaos", About: fmt.Sprintf("%d node processes and a NATS server on files for %v, seed %d: %d rooms of %d clients at %.0f publishes/s, one room of %d at %.0f, a fault every 2 to 5 s.",
+		s.Nodes, s.For, s.Seed, s.Rooms, s.Members, s.Rate, s.Crowd, s.CrowdRate)}
+	kinds := v.kinds()
+	c := s.crowd
+	r.note("publishes acknowledged, of unknown outcome, refused", fmt.Sprintf("%d, %d, %d", s.outcomes[acknowledged].Load(), s.outcomes[unknown].Load(), s.outcomes[refused].Load()))
+	r.note("messages heard", fmt.Sprint(c.messages.Load()))
+	for _, kind := range []string{"lost", "twice", "out of order", "unannounced"} {
+		r.add(kinds[kind] == 0, kind, fmt.Sprint(kinds[kind]), "0")
+		delete(kinds, kind)
+	}
+	others := len(v.others)
+	for _, n := range kinds {
+		others += n
+	}
+	r.add(others == 0, "otherwise wrong", fmt.Sprint(others), "0")
+	own := c.resyncs.Load() - c.induced.Load()
+	r.add(float64(own) <= 0.01*float64(c.resumes.Load()), fmt.Sprintf("resyncs of %d resumes, without induced overruns", c.resumes.Load()), fmt.Sprint(own), "≤ 1 %")
+	return r
+}
+
+// hearings of all clients, who are gone.
+func (s *soak) hearings() (all []*hearing) {
+	for _, c := range s.clients {
+		for _, stay := range c.stays {
+			all = append(all, &stay.hearing)
+		}
+	}
+	return all
 }
 
 func (s *soak) print(v *verdict, storm *storm) {
