@@ -59,11 +59,11 @@ type crowd struct {
 
 // tally counts what happened to clients.
 type tally struct {
-	dials, opened, resumes         atomic.Int64       // resumes: rooms that positions were presented for, and answered
-	recovered, resyncs, induced    atomic.Int64       // induced: resyncs for which we are to blame
-	messages, silences, refusals   atomic.Int64       // silences: connections that were given up
-	closes                         [5000]atomic.Int64 // by code; 0: without a close frame
-	firstRefusal, firstUnspeakable atomic.Pointer[string]
+	dials, opened, resumes                    atomic.Int64       // resumes: rooms that positions were presented for, and answered
+	recovered, resyncs, induced               atomic.Int64       // induced: resyncs for which we are to blame
+	messages, silences, refusals              atomic.Int64       // silences: connections that were given up
+	closes                                    [5000]atomic.Int64 // by code; 0: without a close frame
+	firstRefusal, firstUnspeakable, firstDial atomic.Pointer[string]
 }
 
 func newClient(c *crowd, name string, seed uint64, rooms ...int) *client {
@@ -203,6 +203,8 @@ func (c *client) visit() (heard bool, err error) {
 	c.crowd.dials.Add(1)
 	conn, err := reliability.DialWithin(c.crowd.silence, c.crowd.address(c.random), target, "")
 	if err != nil {
+		text := err.Error()
+		c.crowd.firstDial.CompareAndSwap(nil, &text)
 		return false, err
 	}
 	c.mu.Lock()

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/wsrouter-go/wsrouter v0.0.0
+	github.com/wsrouter-go/wsrouter/broker/natsbroker v0.0.0
 	golang.org/x/sys v0.49.0
 )
 
@@ -15,10 +16,14 @@ require (
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/nats-io/jwt/v2 v2.8.2 // indirect
+	github.com/nats-io/nats.go v1.55.0 // indirect
 	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 )
 
-replace github.com/wsrouter-go/wsrouter => ../..
+replace (
+	github.com/wsrouter-go/wsrouter => ../..
+	github.com/wsrouter-go/wsrouter/broker/natsbroker => ../../broker/natsbroker
+)

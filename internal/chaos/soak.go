@@ -91,6 +91,7 @@ func (cfg soaking) run(out io.Writer) (v *verdict, s *soak, err error) {
 	over := make(chan struct{})
 	var wg sync.WaitGroup
 	if err := s.settle(); err != nil { // all are there
+		s.numbers(storm)
 		return nil, s, err
 	}
 	s.say("all %d clients are in their rooms", len(s.clients))
@@ -308,7 +309,8 @@ func (s *soak) hearings() (all []*hearing) {
 	return all
 }
 
-func (s *soak) print(v *verdict, storm *storm) {
+// numbers prints what was counted.
+func (s *soak) numbers(storm *storm) {
 	c := s.crowd
 	fmt.Fprintf(s.out, "\npublishes: %d acknowledged, %d of unknown outcome, %d refused, %d failed\n",
 		s.outcomes[acknowledged].Load(), s.outcomes[unknown].Load(), s.outcomes[refused].Load(), s.outcomes[failed].Load())
@@ -325,6 +327,15 @@ func (s *soak) print(v *verdict, storm *storm) {
 		fmt.Fprintf(s.out, "%s %d %s", map[bool]string{true: ","}[i > 0], storm.counts[f.name], f.name)
 	}
 	fmt.Fprintln(s.out)
+	for _, text := range []*string{c.firstUnspeakable.Load(), c.firstRefusal.Load(), c.firstDial.Load()} {
+		if text != nil {
+			fmt.Fprintf(s.out, "a client met: %s\n", *text)
+		}
+	}
+}
+
+func (s *soak) print(v *verdict, storm *storm) {
+	s.numbers(storm)
 	for _, other := range v.others {
 		fmt.Fprintf(s.out, "WRONG: %s\n", other)
 	}
