@@ -54,6 +54,19 @@ func readBugs() (bugs []bug, err error) {
 
 // plant builds this program with the bug in it, into dir. It has to be called in this program's directory.
 func (b *bug) plant(dir string) (path string, err error) {
+	overlay, err := b.overlay(dir)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", b.name, err)
+	}
+	path = filepath.Join(dir, "chaos")
+	if out, err := exec.Command("go", "build", "-overlay", overlay, "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", b.name, err, out)
+	}
+	return path, nil
+}
+
+// overlay writes the files that the bug changes, and the file that tells the compiler of them.
+func (b *bug) overlay(dir string) (path string, err error) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		return "", err
@@ -68,22 +81,15 @@ func (b *bug) plant(dir string) (path string, err error) {
 			}
 		}
 		if err := r.in(replaced[file]); err != nil {
-			return "", fmt.Errorf("%s: %w", b.name, err)
+			return "", err
 		}
 	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replaced})
+	text, err := json.Marshal(map[string]any{"Replace": replaced})
 	if err != nil {
 		return "", err
 	}
-	list := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(list, overlay, 0o600); err != nil {
-		return "", err
-	}
-	path = filepath.Join(dir, "chaos")
-	if out, err := exec.Command("go", "build", "-overlay", list, "-o", path, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", b.name, err, out)
-	}
-	return path, nil
+	path = filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, text, 0o600)
 }
 
 func copyFile(to, from string) error {

@@ -231,7 +231,7 @@ func (c *client) visit() (heard bool, err error) {
 			time.AfterFunc(3*c.crowd.silence, conn.Reset)
 			return heard, nil
 		}
-		payload, err := conn.ReadMessage()
+		op, payload, err := conn.Read()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			c.crowd.silences.Add(1)
 		}
@@ -239,7 +239,15 @@ func (c *client) visit() (heard bool, err error) {
 			return heard, err
 		}
 		heard = true
-		if err := c.take(payload); err != nil {
+		switch op {
+		case reliability.OpPing:
+			err = conn.Write(reliability.OpPong, payload)
+		case reliability.OpClose:
+			err = reliability.ClosedBy(payload)
+		case reliability.OpText:
+			err = c.take(payload)
+		}
+		if err != nil {
 			return heard, err
 		}
 	}
@@ -397,6 +405,21 @@ func (c *client) resync(s *stay, at string) error {
 	s.expected = false
 	s.mark(unheard, p)
 	return nil
+}
+
+// where says how far the client has come in a room.
+func (c *client) where(s *stay) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	text := fmt.Sprintf("%s of %s at %s, %d messages", c.name, c.crowd.ledger.rooms[s.room], s.at, len(s.heard))
+	if n := len(s.marks); n > 0 {
+		m := s.marks[n-1]
+		text += fmt.Sprintf(", the last mark %d at %s before message %d", m.kind, clock(m.at), m.before)
+	}
+	if c.conn != nil {
+		text += fmt.Sprintf(", connected from %v to %v", c.conn.Conn.LocalAddr(), c.conn.Conn.RemoteAddr())
+	}
+	return text
 }
 
 // blame counts a resync of a client that had come to a place.

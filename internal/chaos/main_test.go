@@ -276,7 +276,7 @@ func TestBugs(t *testing.T) {
 	}
 	for _, b := range bugs {
 		t.Run(b.name, func(t *testing.T) {
-			if _, err := b.plant(t.TempDir()); err != nil {
+			if _, err := b.overlay(t.TempDir()); err != nil {
 				t.Error(err)
 			}
 		})

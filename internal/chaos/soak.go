@@ -240,7 +240,7 @@ func (s *soak) heard(ctx context.Context, last []uint32) error {
 		for _, c := range s.clients {
 			for _, stay := range c.stays {
 				if stay.highest.Load() < last[stay.room] {
-					late = append(late, c.name)
+					late = append(late, c.where(stay))
 				}
 			}
 		}
@@ -248,7 +248,7 @@ func (s *soak) heard(ctx context.Context, last []uint32) error {
 		case len(late) == 0:
 			return nil
 		case ctx.Err() != nil:
-			return fmt.Errorf("%d clients, such as %s, have not heard the last message", len(late), late[0])
+			return fmt.Errorf("%d clients have not heard the last message: %s", len(late), strings.Join(late[:min(3, len(late))], "; "))
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -140,7 +140,7 @@ func (c *Client) ReadMessage() ([]byte, error) {
 			err = c.Write(OpPong, payload)
 		case op == OpClose:
 			_ = c.Write(OpClose, payload[:min(len(payload), 2)]) // the server may be gone
-			return nil, closedBy(payload)
+			return nil, ClosedBy(payload)
 		case op != OpPong:
 			return payload, nil
 		}
@@ -158,7 +158,8 @@ type Closed struct {
 
 func (c *Closed) Error() string { return fmt.Sprintf("closed with %d %q", c.Code, c.Reason) }
 
-func closedBy(payload []byte) *Closed {
+// ClosedBy reads the payload of a close frame.
+func ClosedBy(payload []byte) *Closed {
 	if len(payload) < 2 {
 		return &Closed{Code: 1005}
 	}

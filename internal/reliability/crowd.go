@@ -186,7 +186,7 @@ func (r *runner) read() error {
 			err = r.pong(payload)
 		case OpClose:
 			_ = r.c.Write(OpClose, payload[:min(len(payload), 2)]) // the server may be gone
-			return closedBy(payload)
+			return ClosedBy(payload)
 		}
 		if err != nil {
 			return err
