@@ -12,9 +12,11 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -50,6 +52,11 @@ var (
 			f.StringVar(&s.Log, "log", "", "append what nodes log to this file")
 			f.StringVar(&planted, "bug", "", "plant this bug of testdata/bugs.tsv: the soak has to turn red")
 		}, func(func(string, ...any)) (report, error) { return runSoak(os.Stdout) }},
+		{"bugs", "the soak with each bug of testdata/bugs.tsv planted, which has to turn it red", func(f *flag.FlagSet) {
+			s := &soakFlags
+			f.Uint64Var(&s.Seed, "seed", 0, "draws the faults; 0: another each time")
+			f.DurationVar(&s.For, "time", s.For, "of faults, for each")
+		}, func(func(string, ...any)) (report, error) { return runBugs(os.Stdout) }},
 		{"throughput", "CPU for a delivery, and how late it is", func(f *flag.FlagSet) {
 			f.IntVar(&through.Socks, "clients", through.Socks, "connections")
 			f.Float64Var(&through.PerSecond, "rate", through.PerSecond, "publishes a second")
@@ -142,6 +149,38 @@ func runSoak(out io.Writer) (r report, err error) {
 		return r, err
 	}
 	return s.report(v), v.err()
+}
+
+// runBugs soaks with each bug planted.
+func runBugs(out io.Writer) (r report, err error) {
+	r = report{Title: "Planted bugs", About: fmt.Sprintf("What the oracle of the soak says in %v when a bug is planted in the product.", soakFlags.For)}
+	bugs, err := readBugs()
+	if err != nil {
+		return r, err
+	}
+	for _, b := range bugs {
+		cfg := soakFlags
+		if cfg.Seed == 0 {
+			cfg.Seed = rand.Uint64N(1 << 32)
+		}
+		fmt.Fprintf(out, "planted: %s\n", b.name)
+		remove, err := plantBug(b.name)
+		if err != nil {
+			return r, err
+		}
+		v, _, err := cfg.run(out)
+		remove()
+		if err != nil {
+			return r, fmt.Errorf("%s: %w", b.name, err)
+		}
+		kinds := v.kinds()
+		var said []string
+		for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+			said = append(said, fmt.Sprintf("%d %s", kinds[kind], kind))
+		}
+		r.add(len(v.wrongs) > 0, b.name, strings.Join(said, ", "), "red")
+	}
+	return r, nil
 }
 
 // plantBug makes children those of a program with a bug.
