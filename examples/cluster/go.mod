@@ -2,11 +2,13 @@ module github.com/wsrouter-go/wsrouter/examples/cluster
 
 go 1.26
 
-require github.com/wsrouter-go/wsrouter v0.0.0
-
 require (
-	github.com/go-json-experiment/json v1.27.2 // indirect
-	go.yaml.in/yaml/v4 v4.0.0 // indirect
+	github.com/coder/websocket v1.8.15
+	github.com/nats-io/nats.go v1.55.0
+	github.com/wsrouter-go/wsrouter v0.0.0
+	github.com/wsrouter-go/wsrouter/broker/natsbroker v0.0.0
 )
 
 replace github.com/wsrouter-go/wsrouter => ../..
+
+replace github.com/wsrouter-go/wsrouter/broker/natsbroker => ../../broker/natsbroker

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/broker"
+	"github.com/wsrouter-go/wsrouter/broker/natsbroker"
 )
 
 // replay is how many messages a room replays to a client that comes back: few, so that a visitor of the page who stays away for a minute
@@ -53,6 +54,21 @@ func newChat(node string, b broker.Broker) *wsrouter.Router[Session] {
 		return Heard{Key: m.Key}, err
 	})
 	return router
+}
+
+// connect waits for the broker: nodes may start in any order, and while it is away.
+func connect(ctx context.Context, url string) (*natsbroker.Broker, error) {
+	for {
+		b, err := natsbroker.Connect(ctx, url, nil)
+		if !errors.Is(err, broker.ErrUnavailable) {
+			return b, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(reportEvery):
+		}
+	}
 }
 
 // runNode is the program of a node.

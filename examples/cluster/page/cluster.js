@@ -30,6 +30,8 @@ const ledger = {
   confirmed: 0,
   twice: 0,
   told: 0, // owed ones that a person was told are gone
+  returns: 0, // times that a person came back and was given what it had missed
+  given: 0, // messages given so
 
   say(key, room) {
     this.open.set(key, { confirmed: 0, owed: new Set(people.filter((p) => p.room === room && p.since)) });
@@ -97,6 +99,8 @@ function showLedger() {
     text = away.length ? `${names(away)} ${away.length === 1 ? "is" : "are"} not connected; what is said meanwhile waits.` : "The broker is away; what is said waits with whoever said it.";
   } else if (ledger.told) {
     text = `Everybody has what was confirmed, or was told of the gap: ${count(ledger.told, "message")} in a resync.`;
+  } else if (ledger.returns) {
+    text = `Everybody has every message that was confirmed: ${count(ledger.returns, "reconnect")}, ${count(ledger.given, "missed message")} given back.`;
   } else if (ledger.confirmed) {
     text = "Everybody has every message that was confirmed.";
   }
@@ -174,15 +178,18 @@ class Card {
     return b;
   }
 
-  figure(label, value) {
-    let b = this.numbers.get(label);
-    if (!b) {
-      const place = node("span", "");
-      place.append((b = node("b", "")), label);
+  // figure shows a number, and what it counts.
+  figure(what, value, label = what) {
+    let f = this.numbers.get(what);
+    if (!f) {
+      f = { value: node("b", ""), label: node("span", "") };
+      const place = node("div", "");
+      place.append(f.value, f.label);
       this.figures.append(place);
-      this.numbers.set(label, b);
+      this.numbers.set(what, f);
     }
-    setText(b, value);
+    setText(f.value, value);
+    setText(f.label, label);
   }
 
   show(m) {
@@ -243,8 +250,8 @@ function showMachine(m) {
     return;
   }
   const rate = card.rate(m.deliveries);
-  card.figure(m.conns === 1 ? "connection" : "connections", m.conns);
-  card.figure(m.rooms === 1 ? "room" : "rooms", m.rooms);
+  card.figure("conns", m.conns, m.conns === 1 ? "connection" : "connections");
+  card.figure("rooms", m.rooms, m.rooms === 1 ? "room" : "rooms");
   card.figure("deliveries/s", Math.round(rate));
   card.spark();
   showGuests(m.name);
@@ -415,8 +422,11 @@ class Person {
     this.live = Date.now();
     this.since ||= this.live;
     this.missed = m.recovered ? (m.missed ?? 0) : 0;
-    if (m.recovered) this.note(`on ${this.node}: recovered, ${this.missed} missed`, "recovered");
-    else if (m.recovered === undefined) this.note("on " + this.node, "");
+    if (m.recovered) {
+      ledger.returns++;
+      ledger.given += this.missed;
+      this.note(`on ${this.node}: recovered, ${this.missed} missed`, "recovered");
+    } else if (m.recovered === undefined) this.note("on " + this.node, "");
     this.show();
     for (const [key, text] of this.unheard) this.send(key, text); // under the same keys: who has seen one does not show it again
   }
@@ -524,7 +534,6 @@ $("add").onsubmit = (e) => {
 $("talk").onclick = () => {
   talking = !talking;
   $("talk").textContent = talking ? "Pause the talk" : "Let them talk";
-  $("talk").setAttribute("aria-pressed", talking);
 };
 $("theme").onclick = () => {
   const now = document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
