@@ -159,6 +159,9 @@ func (r *router) shutdown(ctx context.Context) error {
 	select {
 	case <-gone:
 		r.loop.Stop()
+		if h := r.rooms.hub; h != nil {
+			return h.stop(ctx)
+		}
 		return nil
 	case <-ctx.Done():
 	}

@@ -22,6 +22,8 @@ type message struct {
 	plain    bool     // has no discriminator because it is no object: only a dispatcher can call its handler
 	declared bool     // by some Sends
 
+	positioned bool // a room's position stands in it
+
 	drop   bool     // when its peer reads too slowly
 	latest []string // path of the member whose value tells which queued message it replaces; nil: none
 }

@@ -1,4 +1,386 @@
 package broker
 
-// New returns a broker inside this process.
-func New(o *Options) Broker { panic("not built") }
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// What a subscriber that is slow may hold of messages that history has given up; beyond, it has lost them.
+const (
+	overdueMessages = 1024
+	overdueBytes    = 1 << 20
+)
+
+// memory is the broker of one process. Whoever publishes assigns the place, appends to the history and wakes the subscribers; each of
+// them has a goroutine while there is something that it has not seen, and reads what comes after its own place from the history.
+type memory struct {
+	limits Options // none of them zero
+	epoch  string
+	start  time.Time
+
+	mu      sync.Mutex // never held while foreign code runs
+	closed  bool
+	quiet   chan struct{} // made by Close, closed when running is 0
+	running int           // subscribers that have a goroutine
+	seq     uint64        // of the last message, over all topics
+	evicted uint64        // of the last message that history gave up: every later one is in it
+	history fifo
+	bytes   int
+	topics  shrinking[*topic]
+	ids     shrinking[*entry]
+
+	telling sync.Mutex // held while f of Notify runs
+	told    State
+	tell    []func(State)
+}
+
+// topic is there while it has history or subscribers.
+type topic struct {
+	name    string
+	history fifo
+	last    uint64 // Seq of its last message, 0: none, or none that is known
+	floor   uint64 // what it had up to here may be gone, all later messages are in history
+	subs    []*subscription
+}
+
+// entry is a message of the history.
+type entry struct {
+	Message
+	at    time.Duration // since memory.start
+	named bool          // ID is the publisher's
+}
+
+func (e *entry) size() int { return len(e.Topic) + len(e.ID) + len(e.Data) }
+
+// subscription has seen all of its topic up to last.
+type subscription struct {
+	topic   *topic
+	h       func(Message)
+	last    uint64
+	overdue fifo // evicted from history before it saw them
+	bytes   int  // of overdue
+	running bool
+	ended   bool
+	stopped chan struct{} // made by who waits for the end of running
+}
+
+// New returns a broker inside this process. It starts no goroutine and no timer, only deliveries have a goroutine while they last: what has
+// become too old leaves with the next call. It is Up until it is closed, which makes it Down. It also is a [Historian] and [Stateful].
+//
+// Publish never waits for subscribers. Who is slow reads on from the history; of what history gives up meanwhile, each holds up to 1,024
+// messages and 1 MiB, and has lost the rest. What is lost is told by a Message of its own, without Data. A panic of a subscriber's function is not
+// recovered.
+func New(o *Options) Broker {
+	b := &memory{epoch: rand.Text()[:13], start: time.Now()}
+	if o != nil {
+		b.limits = *o
+	}
+	b.limits.Messages = cmp.Or(b.limits.Messages, 100_000)
+	b.limits.Bytes = cmp.Or(b.limits.Bytes, 64<<20)
+	b.limits.Age = cmp.Or(b.limits.Age, time.Hour)
+	return b
+}
+
+func (b *memory) Publish(ctx context.Context, name string, data []byte, o PublishOptions) (Position, error) {
+	if err := check(ctx, name); err != nil {
+		return Position{}, fmt.Errorf("broker: Publish: %w", err)
+	}
+	data = slices.Clone(data)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return Position{}, ErrClosed
+	}
+	now := b.expire()
+	if first, ok := b.ids.m[o.ID]; ok {
+		if first.Topic != name {
+			return Position{}, fmt.Errorf("broker: Publish: the ID %q belongs to a message of another topic", o.ID)
+		}
+		return Position{Epoch: b.epoch, Seq: first.Seq}, nil
+	}
+	b.seq++
+	t := b.topic(name)
+	e := &entry{Message{Topic: t.name, ID: o.ID, Data: data, Position: Position{b.epoch, b.seq, t.last}}, now, o.ID != ""}
+	if e.named {
+		b.ids.set(e.ID, e)
+	} else {
+		e.ID = b.epoch + "-" + strconv.FormatUint(b.seq, 36)
+	}
+	t.last = b.seq
+	t.history.push(e)
+	b.history.push(e)
+	b.bytes += e.size()
+	for b.history.len() > max(b.limits.Messages, 0) || b.bytes > max(b.limits.Bytes, 0) {
+		b.evict()
+	}
+	for _, s := range t.subs {
+		b.wake(s)
+	}
+	return Position{Epoch: b.epoch, Seq: e.Seq}, nil
+}
+
+func (b *memory) Subscribe(ctx context.Context, name string, h func(Message)) (Position, func() error, error) {
+	if err := check(ctx, name); err != nil {
+		return Position{}, nil, fmt.Errorf("broker: Subscribe: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return Position{}, nil, ErrClosed
+	}
+	b.expire()
+	t := b.topic(name)
+	s := &subscription{topic: t, h: h, last: b.seq}
+	t.subs = append(t.subs, s)
+	return Position{Epoch: b.epoch, Seq: b.seq}, func() error { b.unsubscribe(s); return nil }, nil
+}
+
+func (b *memory) History(ctx context.Context, name string, since Position, limit int) ([]Message, error) {
+	if err := check(ctx, name); err != nil {
+		return nil, fmt.Errorf("broker: History: %w", err)
+	}
+	entries, err := b.after(name, since, limit)
+	if err != nil {
+		return nil, err
+	}
+	messages := make([]Message, len(entries))
+	for i, e := range entries {
+		messages[i] = e.Message
+	}
+	return messages, nil
+}
+
+func (b *memory) after(name string, since Position, limit int) ([]*entry, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, ErrClosed
+	}
+	b.expire()
+	if since.Epoch != b.epoch && since != (Position{}) {
+		return nil, fmt.Errorf("%w: epoch %q is over", ErrOverrun, since.Epoch)
+	}
+	if since.Seq > b.seq {
+		return nil, fmt.Errorf("%w: %d was not reached yet", ErrOverrun, since.Seq)
+	}
+	t := b.topics.m[name]
+	floor := b.evicted
+	if t != nil {
+		floor = t.floor
+	}
+	if since.Seq < floor {
+		return nil, fmt.Errorf("%w: it begins after %d", ErrOverrun, floor)
+	}
+	if t == nil {
+		return nil, nil
+	}
+	entries := t.history.after(since.Seq)
+	if limit > 0 && len(entries) > limit {
+		return nil, fmt.Errorf("%w: more than %d messages", ErrOverrun, limit)
+	}
+	return slices.Clone(entries), nil
+}
+
+func (b *memory) Close(ctx context.Context) error {
+	b.mu.Lock()
+	first := !b.closed
+	if first {
+		b.close()
+	}
+	b.mu.Unlock()
+	if first {
+		b.down()
+	}
+	select {
+	case <-b.quiet:
+		return nil
+	default:
+	}
+	select {
+	case <-b.quiet:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("broker: Close: a subscriber is still running: %w", ctx.Err())
+	}
+}
+
+func (b *memory) close() {
+	b.closed = true
+	for _, t := range b.topics.m {
+		for _, s := range t.subs {
+			s.ended = true
+		}
+		t.subs = nil
+	}
+	b.topics, b.ids, b.history = shrinking[*topic]{}, shrinking[*entry]{}, fifo{}
+	b.quiet = make(chan struct{})
+	if b.running == 0 {
+		close(b.quiet)
+	}
+}
+
+func (b *memory) Notify(f func(State)) {
+	b.telling.Lock()
+	defer b.telling.Unlock()
+	f(b.told)
+	if b.told != Down {
+		b.tell = append(b.tell, f)
+	}
+}
+
+func (b *memory) down() {
+	b.telling.Lock()
+	defer b.telling.Unlock()
+	b.told = Down
+	for _, f := range b.tell {
+		f(Down)
+	}
+	b.tell = nil
+}
+
+// check says what is wrong with a call before anything was done.
+func check(ctx context.Context, topic string) error {
+	switch {
+	case topic == "":
+		return errors.New("the topic is empty")
+	case len(topic) > 1024:
+		return fmt.Errorf("the topic has %d bytes, more than 1,024", len(topic))
+	}
+	return ctx.Err()
+}
+
+// What follows is called with mu held.
+
+func (b *memory) topic(name string) *topic {
+	t := b.topics.m[name]
+	if t == nil {
+		t = &topic{name: strings.Clone(name), floor: b.evicted}
+		b.topics.set(t.name, t)
+	}
+	return t
+}
+
+// forget lets go of a topic that has neither history nor subscribers.
+func (b *memory) forget(t *topic) {
+	if t.history.len() == 0 && len(t.subs) == 0 {
+		b.topics.delete(t.name)
+	}
+}
+
+// expire evicts what has become too old.
+func (b *memory) expire() (now time.Duration) {
+	now = time.Since(b.start)
+	for b.limits.Age > 0 && b.history.len() > 0 && now-b.history.first().at >= b.limits.Age {
+		b.evict()
+	}
+	return now
+}
+
+// evict gives up the oldest message. Subscribers that have not seen it keep it while they have room.
+func (b *memory) evict() {
+	e := b.history.first()
+	b.history.pop()
+	b.bytes -= e.size()
+	b.evicted = e.Seq
+	if e.named {
+		b.ids.delete(e.ID)
+	}
+	t := b.topics.m[e.Topic]
+	t.history.pop()
+	t.floor = e.Seq
+	for _, s := range t.subs {
+		if s.last < e.Seq && s.overdue.len() < overdueMessages && (s.overdue.len() == 0 || s.bytes+e.size() <= overdueBytes) {
+			s.overdue.push(e)
+			s.bytes += e.size()
+		}
+	}
+	b.forget(t)
+}
+
+// wake gives s a goroutine if it has none.
+func (b *memory) wake(s *subscription) {
+	if !s.running {
+		s.running = true
+		b.running++
+		go b.deliver(s)
+	}
+}
+
+// sleep takes s's goroutine away.
+func (b *memory) sleep(s *subscription) {
+	s.running = false
+	if s.stopped != nil {
+		close(s.stopped)
+	}
+	b.running--
+	if b.closed && b.running == 0 {
+		close(b.quiet)
+	}
+}
+
+// Here mu is not held.
+
+func (b *memory) deliver(s *subscription) {
+	for {
+		m, ok := b.next(s)
+		if !ok {
+			return
+		}
+		s.h(m)
+	}
+}
+
+// next is what s hears next; if there is nothing, its goroutine is done. A message whose forerunner s has not seen is behind a gap.
+func (b *memory) next(s *subscription) (m Message, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.ended || s.last >= s.topic.last {
+		b.sleep(s)
+		return Message{}, false
+	}
+	e := s.overdue.first()
+	if e == nil {
+		if later := s.topic.history.after(s.last); len(later) > 0 {
+			e = later[0]
+		}
+	}
+	switch {
+	case e == nil:
+		s.last = s.topic.last
+	case e.Prev > s.last:
+		s.last = e.Prev
+	default:
+		s.last = e.Seq
+		if e == s.overdue.first() {
+			s.overdue.pop()
+			s.bytes -= e.size()
+		}
+		return e.Message, true
+	}
+	return Message{Topic: s.topic.name, Position: Position{Epoch: b.epoch, Seq: s.last}, Lost: true}, true
+}
+
+func (b *memory) unsubscribe(s *subscription) {
+	b.mu.Lock()
+	if !s.ended {
+		s.ended = true
+		s.topic.subs = slices.DeleteFunc(s.topic.subs, func(o *subscription) bool { return o == s })
+		b.forget(s.topic)
+	}
+	if s.running && s.stopped == nil {
+		s.stopped = make(chan struct{})
+	}
+	stopped := s.stopped
+	b.mu.Unlock()
+	if stopped != nil {
+		<-stopped
+	}
+}
