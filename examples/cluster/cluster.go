@@ -40,7 +40,7 @@ type cluster struct {
 type process struct {
 	Process
 	last    report        // of the one that runs, or ran last
-	conns   int           // that are led to it now
+	conns   *int          // that are led to the one that runs now
 	stdin   io.Closer     // its end asks the child to end; nil: there is no child
 	cmd     *exec.Cmd     // nil: there is none
 	settled chan struct{} // closed when the child is ready or has ended
@@ -202,7 +202,7 @@ func (c *cluster) launch(p *process) error {
 		return err
 	}
 	p.cmd, p.stdin, p.PID = cmd, stdin, cmd.Process.Pid
-	p.settled, p.ended = make(chan struct{}), make(chan struct{})
+	p.settled, p.ended, p.conns = make(chan struct{}), make(chan struct{}), new(int)
 	p.become(Starting, "")
 	go c.watch(p, cmd, stdout)
 	return nil
@@ -288,17 +288,18 @@ func (c *cluster) take() (addr string, give func(), ok bool) {
 	defer c.mu.Unlock()
 	var best *process
 	for _, p := range c.nodes {
-		if p.State == Up && (best == nil || p.conns < best.conns) {
+		if p.State == Up && (best == nil || *p.conns < *best.conns) {
 			best = p
 		}
 	}
 	if best == nil {
 		return "", nil, false
 	}
-	best.conns++
+	conns := best.conns
+	*conns++
 	return best.last.Addr, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		best.conns--
+		*conns--
 	}, true
 }
