@@ -86,7 +86,9 @@ func (f *feed) live() {
 	close(f.ready)
 	<-f.ctx.Done()
 	if err := unsubscribe(); err != nil {
-		tell(func() { f.hub.router.logger().Warn("wsrouter: unsubscribe failed", "topic", brief(f.topic), "err", err) })
+		tell(func() {
+			f.hub.router.logger().Warn("wsrouter: unsubscribe failed", "topic", brief(f.topic), "err", err)
+		})
 	}
 }
 
@@ -375,4 +377,3 @@ func (h *hub) join(p place, c *conn) error {
 	}
 	return m.feed.admit(c)
 }
-

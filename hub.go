@@ -73,7 +73,9 @@ func (h *hub) notice(s broker.State) {
 	h.mu.Unlock()
 	switch {
 	case s == broker.Down && before != broker.Down:
-		tell(func() { h.router.logger().Error("wsrouter: the broker cannot be reached, rooms do not reach other processes") })
+		tell(func() {
+			h.router.logger().Error("wsrouter: the broker cannot be reached, rooms do not reach other processes")
+		})
 	case s != broker.Down && before == broker.Down:
 		tell(func() {
 			h.router.logger().Info("wsrouter: the broker can be reached again", "history_lost", s == broker.EpochChanged)
@@ -234,7 +236,7 @@ func (h *hub) decode(f *feed, msg broker.Message) (*cast, error) {
 	b := wsconn.NewBuffer()
 	b.B = append(b.B, e.data...)
 	c.Delivery = h.router.delivery(c.message, b)
-	if c.message.positioned && f.room.kind == ofRoom {
+	if c.message.positioned && f.room.kind == ofRoom && e.data[0] == '{' {
 		b.B = f.appendPosition(b.B, c.at)
 	}
 	c.Frame = wsconn.NewFrame(b, h.router.opts.Binary)
