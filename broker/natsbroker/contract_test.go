@@ -2,10 +2,9 @@ package natsbroker_test
 
 import (
 	"context"
-	"fmt"
-	"sync/atomic"
+	"encoding/json"
+	"net/http"
 	"testing"
-	"time"
 
 	"github.com/wsrouter-go/wsrouter/broker"
 	"github.com/wsrouter-go/wsrouter/broker/brokertest"
@@ -13,14 +12,10 @@ import (
 	"github.com/wsrouter-go/wsrouter/broker/natsbroker/embedded"
 )
 
-var namespaces atomic.Int64
-
-func newNamespace() string { return fmt.Sprint("test-", namespaces.Add(1)) }
-
 // connect connects to url; the caller closes.
 func connect(t testing.TB, url string, o *natsbroker.Options) *natsbroker.Broker {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	b, err := natsbroker.Connect(ctx, url, o)
 	if err != nil {
@@ -29,38 +24,76 @@ func connect(t testing.TB, url string, o *natsbroker.Options) *natsbroker.Broker
 	return b
 }
 
-func limits(o *broker.Options) natsbroker.Options {
+func limits(o *broker.Options) *natsbroker.Options {
 	if o == nil {
-		return natsbroker.Options{}
+		return nil
 	}
-	return natsbroker.Options{Messages: o.Messages, Bytes: o.Bytes, Age: o.Age}
+	return &natsbroker.Options{Messages: o.Messages, Bytes: o.Bytes, Age: o.Age}
+}
+
+// behind counts subscriptions when the server has heard of those that ended before.
+func behind(b *natsbroker.Broker, count func() int) func() int {
+	return func() int {
+		b.History(context.Background(), "a", broker.Position{}, 0)
+		return count()
+	}
 }
 
 func TestEmbedded(t *testing.T) {
 	brokertest.Run(t, func(t testing.TB, limit *broker.Options) brokertest.Subject {
-		start := func(addr, dir string) *embedded.Server {
-			s, err := embedded.Start(&embedded.Options{Addr: addr, StoreDir: dir})
+		start := func(addr string) *embedded.Server {
+			s, err := embedded.Start(&embedded.Options{Addr: addr, StoreDir: t.TempDir()})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return s
 		}
-		s := start("", t.TempDir())
+		s := start("")
 		t.Cleanup(func() { s.Shutdown() })
 		p := newProxy(t, s.Addr())
-		o := limits(limit)
-		o.Namespace = newNamespace()
+		b := connect(t, p.url(), limits(limit))
 		return brokertest.Subject{
-			Broker:        connect(t, p.url(), &o),
-			Peer:          func() broker.Broker { return connect(t, s.URL(), &o) },
-			Subscriptions: func() int { return s.Subscriptions() },
+			Broker:        b,
+			Peer:          func() broker.Broker { return connect(t, s.URL(), limits(limit)) },
+			Subscriptions: behind(b, func() int { return s.Subscriptions() }),
 			Cut:           p.cut,
 			Restore:       p.restore,
 			Restart: func() {
 				addr := s.Addr()
 				s.Shutdown()
-				s = start(addr, t.TempDir())
+				s = start(addr)
 			},
+		}
+	})
+}
+
+func TestServerProcess(t *testing.T) {
+	brokertest.Run(t, func(t testing.TB, limit *broker.Options) brokertest.Subject {
+		monitor := freeAddr(t)
+		s := startProcess(t, "-m", monitor[len("127.0.0.1:"):])
+		p := newProxy(t, s.addr)
+		b := connect(t, p.url(), limits(limit))
+		return brokertest.Subject{
+			Broker: b,
+			Peer:   func() broker.Broker { return connect(t, s.url(), limits(limit)) },
+			Subscriptions: behind(b, func() int {
+				r, err := http.Get("http://" + monitor + "/subsz")
+				if err != nil {
+					t.Error(err)
+					return -1
+				}
+				defer r.Body.Close()
+				var v struct {
+					N int `json:"num_subscriptions"`
+				}
+				if err := json.NewDecoder(r.Body).Decode(&v); err != nil {
+					t.Error(err)
+				}
+				return v.N
+			}),
+			Cut:     p.cut,
+			Restore: p.restore,
+			Restart: s.forget,
 		}
 	})
 }
