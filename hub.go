@@ -33,8 +33,10 @@ type hub struct {
 
 	mu    sync.Mutex
 	state broker.State
-	busy  int           // goroutines of feeds
-	idle  chan struct{} // closed when there are none; nil: nobody waits for that
+	busy  int                  // goroutines of feeds
+	idle  chan struct{}        // closed when there are none; nil: nobody waits for that
+	asked map[string]time.Time // when a topic's history was asked for last, if that is not long ago
+	swept time.Time            // of asked
 
 	replays pace // of what is replayed
 
