@@ -295,6 +295,20 @@ func TestBroker(t *testing.T) {
 	bob.hears("later")
 }
 
+// TestEmptyRoom: whoever was in a room before anything was said there, and away while it was, is given it, also by a node that has had nobody in the room since.
+func TestEmptyRoom(t *testing.T) {
+	p := start(t)
+	ada, bob := p.enter("Ada", ""), p.enter("Bob", "")
+	bob.conn.Close(websocket.StatusNormalClosure, "")
+	ada.say("one")
+	ada.say("two")
+	if bob = p.enter("Bob", bob.at); bob.last.Recovered == nil || !*bob.last.Recovered || bob.last.Missed != 2 {
+		t.Fatalf("on %s again: %+v", bob.node, bob.last)
+	}
+	bob.hears("one")
+	bob.hears("two")
+}
+
 // TestDrain: a node that ends in order says goodbye with 1001.
 func TestDrain(t *testing.T) {
 	p := start(t)
