@@ -63,6 +63,7 @@ func TestEmbedded(t *testing.T) {
 				s.Shutdown()
 				s = start(addr)
 			},
+			SharesMemory: true, // the server remembers ids for two minutes
 		}
 	})
 }
