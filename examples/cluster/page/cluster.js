@@ -448,7 +448,8 @@ class Person {
     }
     this.seen.set(m.key, at);
     if (this.seen.size > 10_000) this.seen.delete(this.seen.keys().next().value);
-    this.row(m.from, m.text, (m.from === this.name ? " mine" : "") + (missed ? " missed" : ""));
+    const other = m.key.split("-")[1] !== visit; // of another page, whose people may have the same names
+    this.row(m.from, m.text, (other ? " other" : m.from === this.name ? " mine" : "") + (missed ? " missed" : ""));
     ledger.receive(m.key, this);
     showLedger();
   }
