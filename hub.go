@@ -73,6 +73,7 @@ func (h *hub) notice(s broker.State) {
 	h.state = s
 	h.mu.Unlock()
 	switch {
+	case h.router.live.isClosing(): // and the application closes its broker
 	case s == broker.Down && before != broker.Down:
 		tell(func() {
 			h.router.logger().Error("wsrouter: the broker cannot be reached, rooms do not reach other processes")
