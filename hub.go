@@ -32,8 +32,10 @@ type hub struct {
 
 	mu    sync.Mutex
 	state broker.State
-	busy  int           // goroutines of feeds
-	idle  chan struct{} // closed when there are none; nil: nobody waits for that
+	busy  int                  // goroutines of feeds
+	idle  chan struct{}        // closed when there are none; nil: nobody waits for that
+	asked map[string]time.Time // when a topic's history was asked for last, if that is not long ago
+	swept time.Time            // of asked
 
 	replays pace // of what is replayed
 
@@ -71,6 +73,7 @@ func (h *hub) notice(s broker.State) {
 	h.state = s
 	h.mu.Unlock()
 	switch {
+	case h.router.live.isClosing(): // and the application closes its broker
 	case s == broker.Down && before != broker.Down:
 		tell(func() {
 			h.router.logger().Error("wsrouter: the broker cannot be reached, rooms do not reach other processes")

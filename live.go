@@ -112,6 +112,13 @@ func (l *live) shut() (conns []*conn, gone <-chan struct{}) {
 	return conns, gone
 }
 
+// isClosing reports whether shut was called.
+func (l *live) isClosing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closing
+}
+
 // beginShutdown takes no more connections and closes those there are when no handler of theirs runs, spread over time; it does not
 // wait. ctx may bound the time.
 func (r *router) beginShutdown(ctx context.Context) (conns []*conn, gone <-chan struct{}) {

@@ -365,8 +365,7 @@ type history struct {
 
 	wanted   []*want
 	fetching bool
-	fetched  time.Time // when the broker was asked last
-	overrun  uint64    // History does not reach back to here
+	overrun  uint64 // History does not reach back to before here
 }
 
 // A want is a client that waits for the broker's history.
@@ -588,7 +587,7 @@ func (f *feed) settled(p *position) bool {
 		return true
 	}
 	_, ok := f.hub.broker.(broker.Historian)
-	return !ok || p.at.Seq <= f.overrun && p.at.Seq < f.base
+	return !ok || p.at.Seq < f.overrun && p.at.Seq < f.base
 }
 
 // ask asks the broker while somebody wants something, once in a historyPause.
@@ -613,10 +612,9 @@ func (f *feed) ask() {
 	}
 }
 
+// pauseHistory waits until the topic's history may be asked for again.
 func (f *feed) pauseHistory() {
-	f.room.mu.Lock()
-	wait := time.Until(f.fetched.Add(historyPause))
-	f.room.mu.Unlock()
+	wait := f.hub.mayAsk(f.topic)
 	if wait <= 0 {
 		return
 	}
@@ -626,6 +624,27 @@ func (f *feed) pauseHistory() {
 	case <-t.C:
 	case <-f.ctx.Done():
 	}
+}
+
+// mayAsk says how long to wait until a topic's history may be asked for, and counts on that being done. A room that was empty meanwhile has a new feed, so
+// it is the hub that remembers.
+func (h *hub) mayAsk(topic string) (wait time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if now.Sub(h.swept) > historyPause {
+		maps.DeleteFunc(h.asked, func(_ string, at time.Time) bool { return now.Sub(at) > historyPause })
+		h.swept = now
+	}
+	at := now
+	if last, ok := h.asked[topic]; ok && last.Add(historyPause).After(now) {
+		at = last.Add(historyPause)
+	}
+	if h.asked == nil {
+		h.asked = map[string]time.Time{}
+	}
+	h.asked[topic] = at
+	return at.Sub(now)
 }
 
 // oldest returns the oldest position that is wanted; the middle one if the oldest could not be had the last time, so that a few who ask for too
@@ -649,7 +668,6 @@ func (f *feed) oldest(failed bool) (since broker.Position, ok bool) {
 	if failed {
 		i = len(f.wanted) / 2
 	}
-	f.fetched = time.Now()
 	return broker.Position{Epoch: f.at.Epoch, Seq: f.wanted[i].at.Seq}, true
 }
 
@@ -676,7 +694,7 @@ func (f *feed) learn(since broker.Position, list []broker.Message, casts []*cast
 		}
 	}
 	if errors.Is(err, broker.ErrOverrun) && since.Seq < f.base {
-		f.overrun = max(f.overrun, since.Seq)
+		f.overrun = max(f.overrun, since.Seq+1)
 	}
 }
 
