@@ -63,6 +63,7 @@ var (
 			f.DurationVar(&through.For, "time", through.For, "of the flow into one room")
 			f.IntVar(&through.Rounds, "rounds", through.Rounds, "of pairs")
 			f.BoolVar(&through.Idle, "idle", false, "nodes with Options.Idle")
+			f.StringVar(&through.Profile, "profile", "", "begin names of files for CPU profiles with this")
 			f.StringVar(&through.Only, "only", "", "one of room, rooms, many, slow")
 		}, func(say func(string, ...any)) (report, error) { return through.run(say) }},
 		{"cutoff", "what others hear while a node is cut off for 5 s", func(f *flag.FlagSet) {
