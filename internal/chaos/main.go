@@ -73,6 +73,7 @@ var (
 		}, func(say func(string, ...any)) (report, error) { return cutOff.run(say) }},
 		{"reconnect", "thousands of clients that come back at once", func(f *flag.FlagSet) {
 			f.IntVar(&comesBack.Clients, "clients", comesBack.Clients, "connections")
+			f.IntVar(&comesBack.Rooms, "rooms", 0, "only so many rooms; 0: 100, then 5,000")
 			f.IntVar(&comesBack.Missed, "missed", comesBack.Missed, "messages of each room that they missed")
 		}, func(say func(string, ...any)) (report, error) { return comesBack.run(say) }},
 		{"churn", "joins and leaves all the time", func(f *flag.FlagSet) {
