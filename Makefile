@@ -18,7 +18,7 @@ TESTED  := $(filter-out $(BROWSER),$(MODULES))
 # Installed by version, so that it stands in nobody's module graph.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help test fmt vet staticcheck unit fuzz mutants chaos chaos-bugs bench performance browser page lint-docs golden
+.PHONY: help test fmt vet staticcheck unit fuzz mutants chaos chaos-bugs bench performance proxies browser page lint-docs golden
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -67,6 +67,9 @@ bench: ## CPU and latency beside other libraries, BENCHCOUNT rounds: medians and
 
 performance: ## all of internal/bench, over an hour on a quiet machine, into docs/performance.md; JOBS="echo-1 latency" for some of it
 	cd internal/bench && $(GO) run . -table $(JOBS)
+
+proxies: ## the proxy recipes of docs/scaling.md against two nodes, two minutes; writes what held into it (needs nginx, haproxy and caddy)
+	cd internal/deploy && $(GO) run . -table nginx haproxy caddy
 
 browser: $(BROWSER)/node_modules/installed ## the chat, the docs page and other viewers in a headless Chromium, which must be installed (needs npm for axe-core and the viewers)
 	[ -f apidoc/page/node_modules/axe-core/axe.min.js ] || npm ci --prefix apidoc/page --ignore-scripts --no-audit --no-fund --loglevel=error

@@ -198,13 +198,20 @@ func (f *feed) awaitInbox(ctx context.Context) error {
 	}
 }
 
-// A round for many members costs a write for each of them, however many messages it has. So the next one waits, for a time that grows with
-// the members: a room that is spoken in all the time pays for fewer rounds, one that is quiet waits for nothing.
+// A round for many members costs a write for each of them, however many messages it has. So where messages come faster than rounds go out the next one
+// waits, for a time that grows with the members, and takes more with it. A round of one message says that they do not: nothing waits behind it.
 const (
-	pausePerMember = 30 * time.Microsecond
+	pausePerMember = 60 * time.Microsecond
 	shortestPause  = time.Millisecond // a shorter one is none: timers are no finer
-	longestPause   = 50 * time.Millisecond
+	longestPause   = 80 * time.Millisecond
+	fullBatch      = 5 // messages; a smaller round has a shorter pause
 )
+
+// pauseAfter is how long after the beginning of a round of n messages for so many members the next one may begin.
+func pauseAfter(n, members int) time.Duration {
+	pause := min(time.Duration(members)*pausePerMember, longestPause)
+	return pause * time.Duration(min(n, fullBatch)-1) / (fullBatch - 1)
+}
 
 // hand hands out what is in the inbox until that is empty.
 func (f *feed) hand() {
@@ -216,7 +223,7 @@ func (f *feed) hand() {
 		}
 		begun := time.Now()
 		sockets := f.handOut(batch)
-		f.pause = begun.Add(min(time.Duration(len(sockets))*pausePerMember, longestPause))
+		f.pause = begun.Add(pauseAfter(len(batch), len(sockets)))
 		if len(sockets) > 0 {
 			f.hub.router.loop.FlushAll(sockets, func() { f.round <- struct{}{} })
 			<-f.round

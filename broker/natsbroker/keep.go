@@ -27,6 +27,7 @@ type keeper struct {
 	needCheck atomic.Bool
 	needSweep atomic.Bool
 	sweeping  atomic.Bool
+	suspected atomic.Bool
 
 	// Of the goroutine.
 	sweeps  uint64
@@ -46,6 +47,13 @@ func (k *keeper) signal() {
 
 // check has the stream looked at soon.
 func (k *keeper) check() { k.needCheck.Store(true); k.signal() }
+
+// suspect has the stream looked at within a second.
+func (k *keeper) suspect() {
+	if k.suspected.CompareAndSwap(false, true) {
+		time.AfterFunc(time.Second, func() { k.suspected.Store(false); k.check() })
+	}
+}
 
 // sweep has the stream read soon.
 func (k *keeper) sweep() { k.needSweep.Store(true); k.signal() }
@@ -319,6 +327,7 @@ type tail struct {
 // quiet topic does not fall behind what the stream still has.
 func (b *Broker) checkTails() {
 	k, l := &b.keep, b.life.Load()
+	seen := l.seen.Load()
 	var tails []*tail
 	b.inShards(func(s *shard) { tails = append(tails, s.tails(l)...) })
 	atLeast := max(checkAtLeast, time.Duration(len(tails))*tailCost)
@@ -332,7 +341,7 @@ func (b *Broker) checkTails() {
 		from = to
 	}
 	info, err := b.infos.get(b.ctx)
-	if err != nil || epochOf(info) != l.epoch {
+	if err != nil || epochOf(info) != l.epoch || info.State.LastSeq < seen {
 		b.keep.check()
 		return
 	}
