@@ -34,7 +34,7 @@ var (
 	soakFlags  = fullSoak
 	planted    string
 	through    = throughput{Socks: 3000, PerSecond: 700, For: 30 * time.Second, Rounds: 3}
-	cutOff     = cutoff{Socks: 300, PerSecond: 300, Pairs: 5}
+	cutOff     = cutoff{Socks: 300, PerSecond: 100, Pairs: 5}
 	comesBack  = reconnect{Clients: 5000, Missed: 10}
 	comesGoes  = churn{Clients: 200, Rooms: 10_000, PerSecond: 1000, Stay: 5 * time.Second, Publishes: 200, For: time.Minute}
 	commandSet = []command{
