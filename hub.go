@@ -28,7 +28,6 @@ type hub struct {
 	own    bool   // the broker is nobody else's
 	node   string // tells this router from all others
 
-	conns  atomic.Uint64 // numbers given to connections
 	counts hubCounts
 
 	mu    sync.Mutex
@@ -74,6 +73,7 @@ func (h *hub) notice(s broker.State) {
 	h.state = s
 	h.mu.Unlock()
 	switch {
+	case h.router.live.isClosing(): // and the application closes its broker
 	case s == broker.Down && before != broker.Down:
 		tell(func() {
 			h.router.logger().Error("wsrouter: the broker cannot be reached, rooms do not reach other processes")

@@ -88,6 +88,28 @@ func heard(t *testing.T, c *wstest.Client) (p placed) {
 	return p
 }
 
+// TestDefectResumeFromNothing: a position before the first message of all is as good as any other; a node that had nobody in the room since did not ask the
+// broker for what follows it.
+func TestDefectResumeFromNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := resumable(broker.New(nil), wsrouter.Resume{})
+		c := wstest.Dial(t, r, "/?room=a")
+		at := wstest.Expect[wsrouter.Joined](c).Position.At
+		c.Close()
+		synctest.Wait()
+		if err := r.Room("a").Broadcast(t.Context(), said{N: 1}); err != nil {
+			t.Fatal(err)
+		}
+		c = wstest.Dial(t, r, back("a", at))
+		if j := wstest.Expect[wsrouter.Joined](c); j.Recovered == nil || !*j.Recovered || j.Missed != 1 {
+			t.Fatalf("joined %+v", j)
+		}
+		if m := heard(t, c); m.N != 1 {
+			t.Errorf("heard %+v", m)
+		}
+	})
+}
+
 // TestResume: who comes back to another node hears what it missed, in order and once, and then what comes.
 func TestResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -258,7 +258,7 @@ func (c *conn) resume() {
 			c.refuseRoom(name, err)
 			continue
 		}
-		err := r.join(place{ofRoom, name}, c)
+		err := r.joinRoom(name, c)
 		if err != nil && c.ctx.Err() == nil { // it keeps its positions and tries another time, perhaps another node
 			c.logger().Warn("wsrouter: room not resumed, connection closed", "room", brief(name), "err", err)
 			c.close(1013, "try again later")
@@ -396,7 +396,7 @@ type history struct {
 
 	wanted   []*want
 	fetching bool
-	overrun  uint64 // History does not reach back to here
+	overrun  uint64 // History does not reach back to before here
 }
 
 // A want is a client that waits for the broker's history.
@@ -618,7 +618,7 @@ func (f *feed) settled(p *position) bool {
 		return true
 	}
 	_, ok := f.hub.broker.(broker.Historian)
-	return !ok || p.at.Seq <= f.overrun && p.at.Seq < f.base
+	return !ok || p.at.Seq < f.overrun && p.at.Seq < f.base
 }
 
 // ask asks the broker while somebody wants something, once in a historyPause.
@@ -725,7 +725,7 @@ func (f *feed) learn(since broker.Position, list []broker.Message, casts []*cast
 		}
 	}
 	if errors.Is(err, broker.ErrOverrun) && since.Seq < f.base {
-		f.overrun = max(f.overrun, since.Seq)
+		f.overrun = max(f.overrun, since.Seq+1)
 	}
 }
 

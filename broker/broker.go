@@ -24,7 +24,8 @@ type Position struct {
 	Epoch string
 	// Seq grows from message to message of a topic, not always by one: topics may share a sequence.
 	Seq uint64
-	// Prev is the Seq of the topic's message before this one, 0 if there is none. It belongs to a delivered Message only.
+	// Prev is the Seq of the topic's message before this one, 0 if there is none or, where nobody subscribed, none that is known any more. It belongs to a
+	// delivered Message only.
 	Prev uint64
 }
 
@@ -41,7 +42,8 @@ type Message struct {
 
 // PublishOptions of one message.
 type PublishOptions struct {
-	// ID tells a message from its repetitions. If empty, the broker makes one.
+	// ID tells a message from its repetitions: while history has the first one, Publish returns its place and delivers no other. Different messages
+	// need different IDs, over all topics. If empty, the broker makes one.
 	ID string
 }
 
@@ -53,22 +55,23 @@ type Broker interface {
 	Publish(ctx context.Context, topic string, data []byte, o PublishOptions) (Position, error)
 	// Subscribe calls h for every message after the position that it returns, one at a time, in order, each once, those published through this broker as
 	// those of others. h must not block for long, nor call unsubscribe and wait for it. Where messages are lost, h is told by Message.Lost, at
-	// the latest when the broker can be reached again. A topic may have several subscribers. When unsubscribe has returned, h is not called any more.
+	// the latest when the broker can be reached again. A topic may have several subscribers. When unsubscribe has returned, h is not called any more;
+	// to call it again does nothing.
 	Subscribe(ctx context.Context, topic string, h func(Message)) (at Position, unsubscribe func() error, err error)
-	// Close ends the subscriptions and lets go of what the broker holds, until ctx is done.
+	// Close ends the subscriptions and lets go of what the broker holds, and waits until ctx is done for subscribers that run. To call it again only waits.
 	Close(ctx context.Context) error
 }
 
 // A Historian is a Broker that keeps messages for a while.
 type Historian interface {
 	// History returns the topic's messages after since, oldest first, at most limit; limit 0: all. It fails with ErrOverrun if since is of another
-	// epoch, if it is not known that nothing in between is missing, or if there are more than limit.
+	// epoch or was not reached yet, if it is not known that nothing in between is missing, or if there are more than limit.
 	History(ctx context.Context, topic string, since Position, limit int) ([]Message, error)
 }
 
 // A Stateful Broker tells how it is.
 type Stateful interface {
-	// Notify calls f with the present state before it returns, and at each change, one call at a time.
+	// Notify calls f with the present state before it returns, and at each change, one call at a time. f must not call Notify or Close.
 	Notify(f func(State))
 }
 
@@ -88,7 +91,7 @@ const (
 type Options struct {
 	// Messages kept over all topics. If zero, 100,000. Negative: none.
 	Messages int
-	// Bytes kept over all topics, of data and topics. If zero, 64 MiB. Negative: none.
+	// Bytes kept over all topics, of data, topics and IDs. If zero, 64 MiB. Negative: none.
 	Bytes int
 	// Age is how long a message is kept. If zero, 1 h. Negative: no limit.
 	Age time.Duration

@@ -5,33 +5,23 @@ import (
 	"slices"
 )
 
-// fifo is a queue of entries by rising Seq. Its memory shrinks with it.
-type fifo struct {
-	items []*entry
-	head  int // those before are nil
+// fifo is a queue whose memory shrinks with it.
+type fifo[E any] struct {
+	items []E
+	head  int // those before are zero
 }
 
-func (q *fifo) len() int { return len(q.items) - q.head }
+func (q *fifo[E]) len() int { return len(q.items) - q.head }
 
-// first is nil if there is none.
-func (q *fifo) first() *entry {
-	if q.len() == 0 {
-		return nil
+// first is zero if there is none.
+func (q *fifo[E]) first() (e E) {
+	if q.len() > 0 {
+		e = q.items[q.head]
 	}
-	return q.items[q.head]
+	return e
 }
 
-// after is what comes after seq.
-func (q *fifo) after(seq uint64) []*entry {
-	live := q.items[q.head:]
-	if n := len(live); n > 0 && live[n-1].Prev <= seq && seq < live[n-1].Seq {
-		return live[n-1:] // the most common case: all but the newest is known
-	}
-	i, _ := slices.BinarySearchFunc(live, seq, func(e *entry, seq uint64) int { return cmp.Compare(e.Seq, seq+1) })
-	return live[i:]
-}
-
-func (q *fifo) push(e *entry) {
+func (q *fifo[E]) push(e E) {
 	if q.head > len(q.items)/2 && len(q.items) == cap(q.items) {
 		n := copy(q.items, q.items[q.head:])
 		clear(q.items[n:])
@@ -40,15 +30,27 @@ func (q *fifo) push(e *entry) {
 	q.items = append(q.items, e)
 }
 
-func (q *fifo) pop() {
-	q.items[q.head] = nil
+// pop takes the first away, which is there.
+func (q *fifo[E]) pop() (e E) {
+	e, q.items[q.head] = q.items[q.head], e
 	q.head++
 	switch n := q.len(); {
 	case n == 0 && cap(q.items) <= 16:
 		q.items, q.head = q.items[:0], 0
 	case n < cap(q.items)/4:
-		q.items, q.head = append(make([]*entry, 0, 2*n), q.items[q.head:]...), 0
+		q.items, q.head = append(make([]E, 0, 2*n), q.items[q.head:]...), 0
 	}
+	return e
+}
+
+// after is what of a queue by rising Seq comes after seq.
+func after(q *fifo[*entry], seq uint64) []*entry {
+	live := q.items[q.head:]
+	if n := len(live); n > 0 && live[n-1].Prev <= seq && seq < live[n-1].Seq {
+		return live[n-1:] // as for every subscriber that keeps up
+	}
+	i, _ := slices.BinarySearchFunc(live, seq+1, func(e *entry, seq uint64) int { return cmp.Compare(e.Seq, seq) })
+	return live[i:]
 }
 
 // shrinking is a map that gives its memory back, which Go's does not.

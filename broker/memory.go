@@ -13,14 +13,16 @@ import (
 	"time"
 )
 
-// What a subscriber that is slow may hold of messages that history has given up; beyond, it has lost them.
 const (
+	// What a subscriber that is slow may hold of messages that history has given up; beyond, it has lost them.
 	overdueMessages = 1024
 	overdueBytes    = 1 << 20
+	// So many subscribers run at once. One goroutine for each that is behind would be ten thousands within one time slice of who publishes to many topics.
+	maxWorkers = 1000
 )
 
-// memory is the broker of one process. Whoever publishes assigns the place, appends to the history and wakes the subscribers; each of
-// them has a goroutine while there is something that it has not seen, and reads what comes after its own place from the history.
+// memory is the broker of one process. Whoever publishes gives the message its place, appends it to the history and lets the subscribers run;
+// a worker then reads for each what comes after its place from the history.
 type memory struct {
 	limits Options // none of them zero
 	epoch  string
@@ -28,11 +30,12 @@ type memory struct {
 
 	mu      sync.Mutex // never held while foreign code runs
 	closed  bool
-	quiet   chan struct{} // made by Close, closed when running is 0
-	running int           // subscribers that have a goroutine
-	seq     uint64        // of the last message, over all topics
-	evicted uint64        // of the last message that history gave up: every later one is in it
-	history fifo
+	quiet   chan struct{} // made by Close, closed when workers is 0
+	workers int           // goroutines that serve ready
+	ready   fifo[*subscription]
+	seq     uint64 // of the last message, over all topics
+	evicted uint64 // of the last message that history gave up: every later one is in it
+	history fifo[*entry]
 	bytes   int
 	topics  shrinking[*topic]
 	ids     shrinking[*entry]
@@ -45,7 +48,7 @@ type memory struct {
 // topic is there while it has history or subscribers.
 type topic struct {
 	name    string
-	history fifo
+	history fifo[*entry]
 	last    uint64 // Seq of its last message, 0: none, or none that is known
 	floor   uint64 // what it had up to here may be gone, all later messages are in history
 	subs    []*subscription
@@ -65,15 +68,16 @@ type subscription struct {
 	topic   *topic
 	h       func(Message)
 	last    uint64
-	overdue fifo // evicted from history before it saw them
-	bytes   int  // of overdue
-	running bool
+	overdue fifo[*entry] // evicted from history before it saw them
+	bytes   int          // of overdue
+	ready   bool         // it is in memory.ready
+	running bool         // a worker has it
 	ended   bool
-	stopped chan struct{} // made by who waits for the end of running
+	stopped chan struct{} // made by who waits until it does not run
 }
 
-// New returns a broker inside this process. It starts no goroutine and no timer, only deliveries have a goroutine while they last: what has
-// become too old leaves with the next call. It is Up until it is closed, which makes it Down. It also is a [Historian] and [Stateful].
+// New returns a broker inside this process. It also is a [Historian] and [Stateful], Up until Close makes it Down. Goroutines are there only
+// while they deliver, at most 1,000, and no timers: what has become too old leaves with the next call.
 //
 // Publish never waits for subscribers. Who is slow reads on from the history; of what history gives up meanwhile, each holds up to 1,024
 // messages and 1 MiB, and has lost the rest. What is lost is told by a Message of its own, without Data. A panic of a subscriber's function is not
@@ -112,7 +116,8 @@ func (b *memory) Publish(ctx context.Context, name string, data []byte, o Publis
 	if e.named {
 		b.ids.set(e.ID, e)
 	} else {
-		e.ID = b.epoch + "-" + strconv.FormatUint(b.seq, 36)
+		id := append(append(make([]byte, 0, 32), b.epoch...), '-')
+		e.ID = string(strconv.AppendUint(id, b.seq, 36))
 	}
 	t.last = b.seq
 	t.history.push(e)
@@ -182,7 +187,7 @@ func (b *memory) after(name string, since Position, limit int) ([]*entry, error)
 	if t == nil {
 		return nil, nil
 	}
-	entries := t.history.after(since.Seq)
+	entries := after(&t.history, since.Seq)
 	if limit > 0 && len(entries) > limit {
 		return nil, fmt.Errorf("%w: more than %d messages", ErrOverrun, limit)
 	}
@@ -220,9 +225,9 @@ func (b *memory) close() {
 		}
 		t.subs = nil
 	}
-	b.topics, b.ids, b.history = shrinking[*topic]{}, shrinking[*entry]{}, fifo{}
+	b.topics, b.ids, b.history = shrinking[*topic]{}, shrinking[*entry]{}, fifo[*entry]{}
 	b.quiet = make(chan struct{})
-	if b.running == 0 {
+	if b.workers == 0 {
 		close(b.quiet)
 	}
 }
@@ -286,8 +291,7 @@ func (b *memory) expire() (now time.Duration) {
 
 // evict gives up the oldest message. Subscribers that have not seen it keep it while they have room.
 func (b *memory) evict() {
-	e := b.history.first()
-	b.history.pop()
+	e := b.history.pop()
 	b.bytes -= e.size()
 	b.evicted = e.Seq
 	if e.named {
@@ -305,50 +309,27 @@ func (b *memory) evict() {
 	b.forget(t)
 }
 
-// wake gives s a goroutine if it has none.
+// wake lets s run if it does not.
 func (b *memory) wake(s *subscription) {
-	if !s.running {
-		s.running = true
-		b.running++
-		go b.deliver(s)
+	if s.ready || s.running {
+		return
+	}
+	s.ready = true
+	b.ready.push(s)
+	if b.workers < maxWorkers {
+		b.workers++
+		go b.work()
 	}
 }
 
-// sleep takes s's goroutine away.
-func (b *memory) sleep(s *subscription) {
-	s.running = false
-	if s.stopped != nil {
-		close(s.stopped)
-	}
-	b.running--
-	if b.closed && b.running == 0 {
-		close(b.quiet)
-	}
-}
-
-// Here mu is not held.
-
-func (b *memory) deliver(s *subscription) {
-	for {
-		m, ok := b.next(s)
-		if !ok {
-			return
-		}
-		s.h(m)
-	}
-}
-
-// next is what s hears next; if there is nothing, its goroutine is done. A message whose forerunner s has not seen is behind a gap.
-func (b *memory) next(s *subscription) (m Message, ok bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// pending is what s hears next. A message whose forerunner it has not seen is behind a gap, and so is the end if nothing is left before it.
+func (b *memory) pending(s *subscription) (m Message, ok bool) {
 	if s.ended || s.last >= s.topic.last {
-		b.sleep(s)
-		return Message{}, false
+		return m, false
 	}
 	e := s.overdue.first()
 	if e == nil {
-		if later := s.topic.history.after(s.last); len(later) > 0 {
+		if later := after(&s.topic.history, s.last); len(later) > 0 {
 			e = later[0]
 		}
 	}
@@ -366,6 +347,41 @@ func (b *memory) next(s *subscription) (m Message, ok bool) {
 		return e.Message, true
 	}
 	return Message{Topic: s.topic.name, Position: Position{Epoch: b.epoch, Seq: s.last}, Lost: true}, true
+}
+
+// Here mu is not held.
+
+// work lets one subscriber after the other hear all that there is for it.
+func (b *memory) work() {
+	for s, m := b.next(nil); s != nil; s, m = b.next(s) {
+		s.h(m)
+	}
+}
+
+// next is whom to tell what after s, nil when a worker is not needed any more.
+func (b *memory) next(s *subscription) (*subscription, Message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		if s != nil {
+			if m, ok := b.pending(s); ok {
+				return s, m
+			}
+			s.running = false
+			if s.stopped != nil {
+				close(s.stopped)
+			}
+		}
+		if b.ready.len() == 0 {
+			b.workers--
+			if b.closed && b.workers == 0 {
+				close(b.quiet)
+			}
+			return nil, Message{}
+		}
+		s = b.ready.pop()
+		s.ready, s.running = false, true
+	}
 }
 
 func (b *memory) unsubscribe(s *subscription) {
