@@ -629,6 +629,7 @@ func (f *feed) ask() {
 		if !ok {
 			return
 		}
+		f.hub.asks(f.topic)
 		ctx, cancel := context.WithTimeout(f.ctx, joinWait)
 		list, err := f.hub.broker.(broker.Historian).History(ctx, f.topic, since, f.hub.router.opts.Resume.Messages)
 		cancel()
@@ -657,9 +658,16 @@ func (f *feed) pauseHistory() {
 	}
 }
 
-// mayAsk says how long to wait until a topic's history may be asked for, and counts on that being done. A room that was empty meanwhile has a new feed, so
-// it is the hub that remembers.
+// mayAsk says how long to wait until a topic's history may be asked for. A room that was empty meanwhile has a new feed, so it is the hub that
+// remembers.
 func (h *hub) mayAsk(topic string) (wait time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return time.Until(h.asked[topic].Add(historyPause))
+}
+
+// asks notes that a topic's history is asked for now.
+func (h *hub) asks(topic string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
@@ -667,15 +675,10 @@ func (h *hub) mayAsk(topic string) (wait time.Duration) {
 		maps.DeleteFunc(h.asked, func(_ string, at time.Time) bool { return now.Sub(at) > historyPause })
 		h.swept = now
 	}
-	at := now
-	if last, ok := h.asked[topic]; ok && last.Add(historyPause).After(now) {
-		at = last.Add(historyPause)
-	}
 	if h.asked == nil {
 		h.asked = map[string]time.Time{}
 	}
-	h.asked[topic] = at
-	return at.Sub(now)
+	h.asked[topic] = now
 }
 
 // oldest returns the oldest position that is wanted; the middle one if the oldest could not be had the last time, so that a few who ask for too
