@@ -533,6 +533,7 @@ func TestPresenceLargeRoom(t *testing.T) {
 		b := broker.New(nil)
 		one, two := presenceNode(&wsrouter.Options{Broker: b}), presenceNode(&wsrouter.Options{Broker: b})
 		early := come(t, one, "a", "early")
+		time.Sleep(time.Second)
 		for range 300 {
 			come(t, two, "a", "bob")
 		}
@@ -569,8 +570,8 @@ func TestPresenceForged(t *testing.T) {
 		ann.hear()
 		for _, data := range []string{
 			"", "hello", "\x01\x02",
-			"\x01\x02\x02n2\x01\x00\x00\x01\x07\x0f" + `{"name":"x",,,}`,
-			"\x01\x02\x02n2\x02\x00\x00\x01\x07\x17" + `{"name":"x","age":-100}`,
+			"\x01\x02\x02n2\x01\x01\x01\x01\x07\x0f" + `{"name":"x",,,}`,
+			"\x01\x02\x02n2\x02\x01\x01\x01\x07\x17" + `{"name":"x","age":-100}`,
 		} {
 			if _, err := b.Publish(t.Context(), "p/a", []byte(data), broker.PublishOptions{}); err != nil && data != "" {
 				t.Fatal(err)
