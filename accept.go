@@ -430,9 +430,7 @@ func withoutInput(issues []schema.Issue) []schema.Issue {
 // upgrade takes over the connection of req and makes c ready to serve. It keeps nothing of w and req.
 func (r *router) upgrade(base context.Context, c *conn, w http.ResponseWriter, req *http.Request) (*wsconn.Socket, error) {
 	c.ctx, c.cancel = context.WithCancelCause(base)
-	if h := r.rooms.hub; h != nil {
-		c.id = h.conns.Add(1)
-	}
+	c.id = r.rooms.conns.Add(1)
 	c.remote = strings.Clone(cut(req.RemoteAddr, 64)) // middleware may have put a header there
 	c.subprotocol = r.chooseSubprotocol(req)
 	loop := r.loop

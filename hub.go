@@ -28,7 +28,6 @@ type hub struct {
 	own    bool   // the broker is nobody else's
 	node   string // tells this router from all others
 
-	conns  atomic.Uint64 // numbers given to connections
 	counts hubCounts
 
 	mu    sync.Mutex

@@ -166,6 +166,11 @@ func (r *router) shutdown(ctx context.Context) error {
 	select {
 	case <-gone:
 		r.loop.Stop()
+		if p := r.rooms.roll; p != nil {
+			if err := p.close(ctx); err != nil {
+				return err
+			}
+		}
 		if h := r.rooms.hub; h != nil {
 			return h.stop(ctx)
 		}
@@ -174,6 +179,9 @@ func (r *router) shutdown(ctx context.Context) error {
 	}
 	for _, c := range conns {
 		c.abort(context.Cause(ctx))
+	}
+	if p := r.rooms.roll; p != nil {
+		p.close(ctx) // the goodbyes leave, but nobody waits for them
 	}
 	return ctx.Err()
 }

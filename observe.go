@@ -184,6 +184,7 @@ type Stats struct {
 	Conns   int    // connections, from before their 101 until OnDisconnect has returned
 	Rooms   int    // that have members
 	Members int    // of all rooms: a connection counts in each of its own
+	Present int    // members that [Presence] knows of, of all rooms that it knows of, on all nodes
 	Opened  uint64 // connections that got their 101
 	Refused uint64 // requests that were answered with something else
 
@@ -222,6 +223,9 @@ func (r *router) stats() Stats {
 	}
 	s.Conns = r.live.count()
 	s.Rooms, s.Members = r.rooms.count()
+	if p := r.rooms.roll; p != nil {
+		s.Present = p.count()
+	}
 	if h := r.rooms.hub; h != nil {
 		n := &h.counts
 		s.BrokerDown, s.Published, s.PublishFailed = h.down(), n.published.Load(), n.unpublished.Load()

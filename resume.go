@@ -227,7 +227,7 @@ func (c *conn) resume() {
 			c.refuseRoom(name, err)
 			continue
 		}
-		err := r.join(place{ofRoom, name}, c)
+		err := r.joinRoom(name, c)
 		if err != nil && c.ctx.Err() == nil { // it keeps its positions and tries another time, perhaps another node
 			c.logger().Warn("wsrouter: room not resumed, connection closed", "room", brief(name), "err", err)
 			c.close(1013, "try again later")

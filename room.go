@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/wsrouter-go/wsrouter/internal/wsconn"
@@ -32,7 +33,7 @@ func (m Room[S]) Join(c *Conn[S]) error {
 	if err := m.core.checkRoom("Join", m.name); err != nil {
 		return err
 	}
-	return m.core.join(place{ofRoom, m.name}, c.conn)
+	return m.core.joinRoom(m.name, c.conn)
 }
 
 // Leave removes c, if it is there. A broadcast that has begun may still reach it.
@@ -127,15 +128,17 @@ func (r *router) checkRoom(call, name string) error {
 		return fmt.Errorf("wsrouter: %s: the room's name is empty", call)
 	case len(name) > maxName:
 		return fmt.Errorf("wsrouter: %s: the room's name has %d bytes, more than %d", call, len(name), maxName)
-	case r.opts.Resume != nil && !utf8.ValidString(name):
-		return fmt.Errorf("wsrouter: %s: the room's name %q is not UTF-8, so that positions cannot name it", call, name)
+	case (r.opts.Resume != nil || r.rooms.roll != nil) && !utf8.ValidString(name):
+		return fmt.Errorf("wsrouter: %s: the room's name %q is not UTF-8, so that messages cannot name it", call, name)
 	}
 	return nil
 }
 
 // rooms holds the places of a router that have members.
 type rooms struct {
-	hub *hub // nil: they are of this process alone
+	hub   *hub          // nil: they are of this process alone
+	roll  *roll         // nil: nobody is told who is in them
+	conns atomic.Uint64 // numbers given to connections
 
 	mu      sync.RWMutex // also of every conn.joined and conn.user
 	byPlace map[place]*room
@@ -261,6 +264,9 @@ func (r *rooms) remove(c *conn, i int) {
 		r.seats--
 		if last == 0 {
 			r.open--
+		}
+		if r.roll != nil {
+			r.roll.leave(m.name, c)
 		}
 	}
 	r.close(m)
@@ -448,16 +454,21 @@ func (d *delivery) queue(m *room, b *broadcast) {
 		if b.leavesOut(c) {
 			continue
 		}
-		if c.hook != nil {
-			c.inspectBroadcast(d.message, d.frame.Data())
-		}
-		flush, full := d.give(c)
-		if flush {
-			d.flush = append(d.flush, c.socket)
-		}
-		if full {
-			d.full = append(d.full, c)
-		}
+		d.queueFor(c)
+	}
+}
+
+// queueFor hands the frame to one member.
+func (d *delivery) queueFor(c *conn) {
+	if c.hook != nil {
+		c.inspectBroadcast(d.message, d.frame.Data())
+	}
+	flush, full := d.give(c)
+	if flush {
+		d.flush = append(d.flush, c.socket)
+	}
+	if full {
+		d.full = append(d.full, c)
 	}
 }
 

@@ -116,7 +116,8 @@ func (b *memory) Publish(ctx context.Context, name string, data []byte, o Publis
 	if e.named {
 		b.ids.set(e.ID, e)
 	} else {
-		e.ID = b.epoch + "-" + strconv.FormatUint(b.seq, 36)
+		id := append(append(make([]byte, 0, 32), b.epoch...), '-')
+		e.ID = string(strconv.AppendUint(id, b.seq, 36))
 	}
 	t.last = b.seq
 	t.history.push(e)

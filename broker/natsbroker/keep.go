@@ -27,6 +27,7 @@ type keeper struct {
 	needCheck atomic.Bool
 	needSweep atomic.Bool
 	sweeping  atomic.Bool
+	suspected atomic.Bool
 
 	// Of the goroutine.
 	sweeps  uint64
@@ -46,6 +47,13 @@ func (k *keeper) signal() {
 
 // check has the stream looked at soon.
 func (k *keeper) check() { k.needCheck.Store(true); k.signal() }
+
+// suspect has the stream looked at within a second.
+func (k *keeper) suspect() {
+	if k.suspected.CompareAndSwap(false, true) {
+		time.AfterFunc(time.Second, func() { k.suspected.Store(false); k.check() })
+	}
+}
 
 // sweep has the stream read soon.
 func (k *keeper) sweep() { k.needSweep.Store(true); k.signal() }
@@ -235,7 +243,7 @@ func (b *Broker) sweepFrom(l *life, from, id uint64) bool {
 			if gone {
 				s.sweptUpTo(l, id, recs[0].seq-1, true)
 			}
-			s.swept(l, recs)
+			s.swept(l, id, recs)
 			s.sweptUpTo(l, id, recs[len(recs)-1].seq, false)
 		})
 		from = recs[len(recs)-1].seq + 1
@@ -245,8 +253,8 @@ func (b *Broker) sweepFrom(l *life, from, id uint64) bool {
 	}
 }
 
-// swept delivers those of recs that the shard's topics lack.
-func (s *shard) swept(l *life, recs []record) {
+// swept delivers those of recs that the topics of the sweep lack. One that was joined during the sweep may lack what was read before, too.
+func (s *shard) swept(l *life, id uint64, recs []record) {
 	if s.life != l {
 		return
 	}
@@ -257,7 +265,7 @@ func (s *shard) swept(l *life, recs []record) {
 		if len(rec.subject) <= len(l.in) || rec.subject[:len(l.in)] != l.in {
 			continue
 		}
-		if t := s.topics[l.out+rec.subject[len(l.in):]]; t != nil && !t.joining && rec.seq > t.at {
+		if t := s.topics[l.out+rec.subject[len(l.in):]]; t != nil && !t.joining && t.swept == id && rec.seq > t.at {
 			t.read(rec)
 		}
 	}
@@ -319,6 +327,7 @@ type tail struct {
 // quiet topic does not fall behind what the stream still has.
 func (b *Broker) checkTails() {
 	k, l := &b.keep, b.life.Load()
+	seen := l.seen.Load()
 	var tails []*tail
 	b.inShards(func(s *shard) { tails = append(tails, s.tails(l)...) })
 	atLeast := max(checkAtLeast, time.Duration(len(tails))*tailCost)
@@ -332,7 +341,7 @@ func (b *Broker) checkTails() {
 		from = to
 	}
 	info, err := b.infos.get(b.ctx)
-	if err != nil || epochOf(info) != l.epoch {
+	if err != nil || epochOf(info) != l.epoch || info.State.LastSeq < seen {
 		b.keep.check()
 		return
 	}

@@ -10,8 +10,10 @@ import (
 	"github.com/wsrouter-go/wsrouter/broker"
 )
 
+// arrivals is how many messages wait for a shard; beyond, the connection drops them and the stream is read.
+var arrivals = 8192
+
 const (
-	arrivals   = 8192     // messages that wait for a shard; beyond, the connection drops them and the stream is read
 	mostHeld   = 4096     // messages of a shard that wait for others to be read before them; beyond, they are dropped and read too
 	heldBytes  = 16 << 20 // of them
 	mostTries  = 10       // to read what a message says was before it
@@ -130,6 +132,7 @@ func (t *topic) receive(rec record) {
 		t.hold(rec)
 	case rec.seq <= t.at:
 		t.shard.b.stats.repeated.Add(1)
+		t.shard.b.keep.suspect() // rare, unless at is not what the stream says
 	case t.follows(rec):
 		t.deliver(rec)
 	default:
