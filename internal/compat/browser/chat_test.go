@@ -459,4 +459,16 @@ func TestDocuments(t *testing.T) {
 	b := open(t, browser(t), base+"/docs", 1280, 800)
 	b.until(`document.body.innerText.includes("client_user_message")`)
 	b.shoot("docs")
+	for _, name := range []string{"client_user_join", "client_user_message"} {
+		b.pick("chat-send-" + name)
+		b.sendKey()
+	}
+	b.line("joined") // and what has a position: all of it is documented
+	b.line("server_user_message")
+	if flagged := b.read(`[...document.querySelectorAll(".row[data-flag]:not([data-flag=''])")].map((r) => r.dataset.flag + " " + r.textContent).join("\n")`); flagged != "" {
+		t.Errorf("the page flags:\n%s", flagged)
+	}
+	b.js(`[...document.querySelectorAll(".row .line")].find((l) => l.textContent.includes("joined")).click()`)
+	b.sees(".detail", "position")
+	b.shoot("docs-joined")
 }
