@@ -138,7 +138,7 @@ func unreadFD(fd int) bool {
 // readFD reads what is there. errParked: nothing.
 func readFD(fd int, p []byte) (int, error) {
 	for {
-		n, err := syscall.Read(fd, p)
+		n, _, err := syscall.Recvfrom(fd, p, 0) // it goes past what read(2) does for files
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
