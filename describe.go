@@ -80,7 +80,7 @@ func (r *router) describe() Spec {
 		Subprotocols:  slices.Clone(o.Subprotocols),
 		Compression:   o.Compression != nil,
 		RateClose:     o.RateClose,
-		Params:        r.session.describe(),
+		Params:        r.params(),
 		Resolves:      len(r.session.resolvers) > 0,
 		Sends:         r.describeSent(r.sends),
 		Error:         r.messages.failure.describe(),
@@ -115,6 +115,15 @@ func (r *router) describe() Spec {
 		s.Receives = append(s.Receives, r.describeRoute(rt))
 	}
 	return s
+}
+
+// params are those of the session, and of Options.Resume.
+func (r *router) params() []Param {
+	list := r.session.describe()
+	if r.opts.Resume != nil {
+		list = append(list, r.describeResume())
+	}
+	return list
 }
 
 // describeRoute writes one handler down.

@@ -18,15 +18,16 @@ func (c *conn) Open() {
 	if c.untold {
 		c.close(1011, "internal error")
 	}
-	if c.router.onConnect == nil {
-		return
-	}
 	defer c.recoverPanic()
-	c.phase = "OnConnect"
-	err := c.router.onConnect(c.ctx, c)
+	var err error
+	if c.router.onConnect != nil {
+		c.phase = "OnConnect"
+		err = c.router.onConnect(c.ctx, c)
+	}
 	var failure *Error
 	switch {
 	case err == nil:
+		c.resume()
 	case c.closedBy(err):
 	case errors.As(err, &failure) && failure != nil:
 		c.answer(failure, nil)

@@ -29,6 +29,8 @@ type Subject struct {
 	Cut, Restore func()
 	// Restart ends what the Broker is connected to, and starts it again without history, at once.
 	Restart func()
+	// SharesMemory says that what the Broker is connected to is in this process too, and keeps memory of its own.
+	SharesMemory bool
 }
 
 // Run tests the brokers that open makes, each with the given limits; nil: the defaults. What open has to clean up it gives to t.Cleanup.

@@ -1,0 +1,94 @@
+// Package embedded starts a NATS server with JetStream inside the process, for a service that has one machine, for development and for tests.
+package embedded
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Options of a server. The zero value of each field is its default.
+type Options struct {
+	// Addr to listen on, host:port; port 0 is one that is free. If empty, "127.0.0.1:0". The server asks nobody for a password: on an address that others
+	// reach, Configure must say who may connect.
+	Addr string
+	// StoreDir keeps the messages. If empty, a temporary directory that Shutdown removes.
+	StoreDir string
+	// Configure changes what the server is told beyond that: users, TLS, limits, a cluster. It may be nil.
+	Configure func(*server.Options)
+}
+
+// Server is one that runs.
+type Server struct {
+	ns   *server.Server
+	temp string
+}
+
+// Start starts a server and returns when it takes connections. If o is nil, every field is zero.
+func Start(o *Options) (*Server, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	host, port, err := net.SplitHostPort(cmp.Or(o.Addr, "127.0.0.1:0"))
+	if err != nil {
+		return nil, fmt.Errorf("embedded: address %q: %w", o.Addr, err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, fmt.Errorf("embedded: address %q: %w", o.Addr, err)
+	}
+	if n == 0 {
+		n = server.RANDOM_PORT
+	}
+	s := &Server{}
+	dir := o.StoreDir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "wsrouter-nats-"); err != nil {
+			return nil, err
+		}
+		s.temp = dir
+	}
+	so := &server.Options{Host: host, Port: n, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true}
+	if o.Configure != nil {
+		o.Configure(so)
+	}
+	if s.ns, err = server.NewServer(so); err != nil {
+		s.removeTemp()
+		return nil, fmt.Errorf("embedded: %w", err)
+	}
+	s.ns.Start()
+	if !s.ns.ReadyForConnections(10 * time.Second) {
+		s.Shutdown()
+		return nil, errors.New("embedded: the server does not take connections")
+	}
+	return s, nil
+}
+
+// URL to connect to.
+func (s *Server) URL() string { return s.ns.ClientURL() }
+
+// Addr is host:port.
+func (s *Server) Addr() string { return s.ns.Addr().String() }
+
+// Subscriptions of all that are connected, and of the server itself.
+func (s *Server) Subscriptions() int { return int(s.ns.NumSubscriptions()) }
+
+// Shutdown stops the server and returns when it has stopped.
+func (s *Server) Shutdown() error {
+	s.ns.Shutdown()
+	s.ns.WaitForShutdown()
+	return s.removeTemp()
+}
+
+func (s *Server) removeTemp() error {
+	if s.temp == "" {
+		return nil
+	}
+	return os.RemoveAll(s.temp)
+}

@@ -1,0 +1,60 @@
+package natsbroker
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Options of a connection to NATS. The zero value of each field is its default.
+type Options struct {
+	// Namespace keeps brokers on one NATS account apart: all nodes of one service have the same, no other service has it. It names the stream and is
+	// the first token of every subject. 1 to 32 letters, digits, "_" and "-". If empty, "wsrouter".
+	Namespace string
+	// Replicas of the stream in a NATS cluster, 1 to 5. If zero, 1.
+	Replicas int
+	// Messages kept over all topics. If zero, 1,000,000. Negative: no limit.
+	Messages int
+	// Bytes kept over all topics, as the server counts them: data, topics and about 200 bytes for each message. The server sets them aside on its disk. If
+	// zero, 1 GiB. Negative: no limit.
+	Bytes int
+	// Age is how long a message is kept. If zero, 1 h. Negative: no limit.
+	Age time.Duration
+	// NATS are options of the connection: credentials, TLS, the connection's name. What says how to reconnect, and the handlers of the
+	// connection's state, belong to the broker and are overwritten.
+	NATS []nats.Option
+	// Logger is told what an operator should know: at most one line a minute of each kind. If nil, slog.Default().
+	Logger *slog.Logger
+}
+
+var namespaces = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+
+func (o *Options) filled() (Options, error) {
+	var f Options
+	if o != nil {
+		f = *o
+	}
+	f.Namespace = cmp.Or(f.Namespace, "wsrouter")
+	f.Replicas = cmp.Or(f.Replicas, 1)
+	f.Messages = unlimited(cmp.Or(f.Messages, 1_000_000))
+	f.Bytes = unlimited(cmp.Or(f.Bytes, 1<<30))
+	f.Age = max(cmp.Or(f.Age, time.Hour), 0) // 0 is the server's word for no limit
+	if f.Logger == nil {
+		f.Logger = slog.Default()
+	}
+	switch {
+	case !namespaces.MatchString(f.Namespace):
+		return f, fmt.Errorf("natsbroker: namespace %q: only 1 to 32 letters, digits, _ and -", f.Namespace)
+	case f.Replicas < 1 || f.Replicas > 5:
+		return f, fmt.Errorf("natsbroker: %d replicas: only 1 to 5", f.Replicas)
+	case f.Age > 0 && f.Age < 100*time.Millisecond:
+		return f, fmt.Errorf("natsbroker: age of %v: at least 100ms", f.Age)
+	}
+	return f, nil
+}
+
+func unlimited(n int) int { return max(n, -1) } // -1 is the server's word for no limit
