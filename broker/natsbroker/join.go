@@ -58,7 +58,7 @@ func (s *shard) subscribe(name string, sub *subscriber) {
 	live := s.life.out + token(name)
 	t := s.topics[live]
 	if t == nil {
-		t = &topic{name: name, shard: s, live: live, joining: true}
+		t = &topic{name: name, shard: s, standing: standing{live: live, joining: true}}
 		s.topics[live] = t
 		s.b.stats.topics.Add(1)
 		t.join()

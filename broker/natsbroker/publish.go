@@ -151,7 +151,10 @@ func (b *Broker) try(ctx context.Context, l *life, topic, id string, data []byte
 	defer b.requests.end(c)
 	m := &nats.Msg{Subject: l.in + topic, Reply: b.requests.prefix + c.token, Header: nats.Header{hdrID: {id}}, Data: data}
 	if err := b.nc.PublishMsg(m); err != nil {
-		return ack, fmt.Errorf("%w: %w", errNotSent, err)
+		if errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionDraining) {
+			return ack, fmt.Errorf("%w: %w", errNotSent, err)
+		}
+		return ack, errNoWord // some of it may have been written
 	}
 	t := time.NewTimer(ackTimeout)
 	defer t.Stop()
