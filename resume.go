@@ -203,6 +203,18 @@ func (r *router) checkResume(c *conn, req *http.Request) *refusal {
 	return nil
 }
 
+// checkParam panics if the session reads the parameter too.
+func (r *router) checkParam() {
+	if r.opts.Resume == nil {
+		return
+	}
+	for _, p := range r.session.params {
+		if slices.Contains(p.sources, source{"query", r.opts.Resume.Param}) {
+			panic(fmt.Sprintf("wsrouter: New: %s reads the query parameter %q, which is Resume.Param", p.name, r.opts.Resume.Param))
+		}
+	}
+}
+
 // describeResume documents the parameter.
 func (r *router) describeResume() Param {
 	return Param{Name: r.opts.Resume.Param, In: "query", Description: "Positions that a client has reached, which comes back: a JSON object from room to the latest position of it that the client was told.",

@@ -58,6 +58,7 @@ type router struct {
 func New[S any](o *Options) *Router[S] {
 	core := &router{opts: o.withDefaults(), epoch: time.Now()}
 	core.session = newSession[S]()
+	core.checkParam()
 	core.messages = newMessages(&core.opts)
 	core.rooms.byPlace = map[place]*room{}
 	core.rooms.hub = newHub(core)
