@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"time"
 
@@ -398,4 +399,80 @@ func hear(ws *websocket.Conn) {
 		names = append(names, p.Info.Name)
 	}
 	fmt.Printf("%s: %v came, %d left\n", m.Room, names, len(m.Left))
+}
+
+func ExampleResume() {
+	chat := wsrouter.New[struct{}](&wsrouter.Options{Resume: &wsrouter.Resume{}, Logger: quiet})
+	chat.Sends(Said{})
+	chat.OnResume(func(ctx context.Context, c *Conn, room string) error {
+		if room != "lobby" {
+			return wsrouter.Errorf("forbidden", "no such room")
+		}
+		return nil
+	})
+	chat.OnConnect(func(ctx context.Context, c *Conn) error { return chat.Room("lobby").Join(c) })
+
+	first := listen(chat, "")
+	first.next() // joined
+	chat.Room("lobby").Broadcast(context.Background(), Said{Text: "one"})
+	var said struct{ Position wsrouter.RoomPosition }
+	if err := json.Unmarshal(first.next(), &said); err != nil {
+		fmt.Println(err)
+	}
+	first.close()
+	chat.Room("lobby").Broadcast(context.Background(), Said{Text: "two"}) // nobody hears it
+
+	positions, _ := json.Marshal(map[string]string{"lobby": said.Position.At})
+	again := listen(chat, "?resume="+url.QueryEscape(string(positions)))
+	defer again.close()
+	for range 2 {
+		// The epoch is another each time.
+		fmt.Println(strings.ReplaceAll(string(again.next()), strings.Split(said.Position.At, "-")[0], "EPOCH"))
+	}
+	// Output:
+	// {"type":"joined","room":"lobby","position":{"room":"lobby","at":"EPOCH-1"},"recovered":true,"missed":1}
+	// {"type":"said","text":"two","position":{"room":"lobby","at":"EPOCH-2"}}
+}
+
+func ExampleRouter_SendTo() {
+	chat := wsrouter.New[struct{}](nil)
+	chat.Sends(Said{})
+	chat.OnConnect(func(ctx context.Context, c *Conn) error {
+		defer chat.SendTo(ctx, "ann", Said{Text: "for ann alone"})
+		return c.SetUser("ann")
+	})
+
+	ann := listen(chat, "")
+	defer ann.close()
+	fmt.Println(string(ann.next()))
+	// Output: {"type":"said","text":"for ann alone"}
+}
+
+// listener is a client of an example that only listens.
+type listener struct {
+	ws  *websocket.Conn
+	srv *httptest.Server
+}
+
+// listen connects to chat with a query.
+func listen(chat http.Handler, query string) *listener {
+	srv := httptest.NewServer(chat)
+	ws, _, err := websocket.Dial(context.Background(), srv.URL+"/"+query, nil)
+	if err != nil {
+		panic(err)
+	}
+	return &listener{ws, srv}
+}
+
+func (l *listener) next() []byte {
+	_, data, err := l.ws.Read(context.Background())
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return data
+}
+
+func (l *listener) close() {
+	l.ws.Close(websocket.StatusNormalClosure, "")
+	l.srv.Close()
 }
