@@ -60,7 +60,7 @@ func newHub(r *router) *hub {
 	var id [nodeLen]byte
 	rand.Read(id[:]) // never fails
 	h.node = string(id[:])
-	if s, ok := h.broker.(broker.Stateful); ok {
+	if s, ok := h.broker.(broker.Stateful); ok && !h.own {
 		s.Notify(h.notice)
 	}
 	return h

@@ -106,6 +106,8 @@ func (b *Broker) publish(ctx context.Context, topic, id string, data []byte, for
 			return broker.Position{}, fmt.Errorf("natsbroker: the server has another message with the id %q", id)
 		case err == nil:
 			l.see(ack.Seq)
+			subject := l.in + topic
+			l.recent.Store(&subject)
 			return broker.Position{Epoch: l.epoch, Seq: ack.Seq}, nil
 		case errors.Is(err, errNoWord), errors.Is(err, errBusy):
 			sent = true

@@ -185,6 +185,7 @@ func (t *topic) read(rec record) {
 func (t *topic) deliver(rec record) {
 	t.at, t.last = rec.seq, rec.seq
 	t.shard.life.see(rec.seq)
+	t.shard.life.recent.Store(&rec.subject)
 	t.tell(broker.Message{Topic: t.name, ID: messageID(rec.id), Data: rec.data, Position: t.position(rec.seq, rec.last)})
 }
 
