@@ -429,6 +429,35 @@ func TestPresenceRefusesInfo(t *testing.T) {
 	})
 }
 
+// TestPresenceRaces: a connection that joins and leaves in many goroutines is present where it is a member.
+func TestPresenceRaces(t *testing.T) {
+	r := wsrouter.New[none](nil)
+	wsrouter.Presence(r, func(*conn, string) string { return "x" })
+	members := make(chan *conn, 1)
+	r.OnConnect(func(ctx context.Context, c *conn) error { members <- c; return nil })
+	wstest.Dial(t, r, "/")
+	if err := r.Room("a").Join(<-members); err != nil { // so that the room stays
+		t.Fatal(err)
+	}
+	wstest.Dial(t, r, "/")
+	c := <-members
+	for range 1000 {
+		var group sync.WaitGroup
+		for range 10 {
+			group.Go(func() {
+				if err := r.Room("a").Join(c); err != nil {
+					t.Error(err)
+				}
+			})
+			group.Go(func() { r.Room("a").Leave(c) })
+		}
+		group.Wait()
+		if s := r.Stats(); s.Present != s.Members {
+			t.Fatalf("%d present, but %d members", s.Present, s.Members)
+		}
+	}
+}
+
 // TestWhoIs: pages hold everybody once, on a node with members of the room at once and on one without after a second.
 func TestWhoIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

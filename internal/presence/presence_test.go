@@ -74,6 +74,22 @@ func TestRejoin(t *testing.T) {
 	s.compare("a")
 }
 
+// TestPassing: who comes and goes at once is not spoken of between nodes.
+func TestPassing(t *testing.T) {
+	s := newSim(t, 1, 2)
+	s.join(s.nodes[0], "a", "x")
+	s.join(s.nodes[1], "a", "x")
+	s.run(5 * time.Second)
+	before := s.sent
+	for range 10 {
+		s.leave(s.nodes[0], "a", s.join(s.nodes[0], "a", "y"))
+		s.run(time.Second)
+	}
+	if s.sent != before {
+		t.Errorf("%d messages, want none", s.sent-before)
+	}
+}
+
 // TestLargeRoom: a room of thousands is told of in pages, each node's snapshot in messages of at most 64 KiB.
 func TestLargeRoom(t *testing.T) {
 	s := newSim(t, 1, 2)
@@ -189,6 +205,37 @@ func TestWatch(t *testing.T) {
 	}
 	s.run(20 * time.Second)
 	s.empty(watcher)
+}
+
+// TestForgotten: a room that is not asked about any more is let go of, also if its time is over while a job is done.
+func TestForgotten(t *testing.T) {
+	state := presence.New(presence.Config{Node: "n", Rand: rand.New(rand.NewPCG(1, 1))})
+	job := func(now time.Duration) presence.Job {
+		t.Helper()
+		jobs, _, _ := state.Tick(now)
+		if len(jobs) != 1 {
+			t.Fatalf("%d jobs at %v, want one", len(jobs), now)
+		}
+		return jobs[0]
+	}
+	if _, err := state.Watch(0, "a"); err != nil {
+		t.Fatal(err)
+	}
+	state.Done(0, job(0), true)
+	asks := job(0)
+	if len(asks.Send) != 1 {
+		t.Fatalf("%+v, want a question", asks)
+	}
+	state.Tick(11 * time.Second)
+	state.Done(12*time.Second, asks, true)
+	end := job(12 * time.Second)
+	if !end.Unlisten {
+		t.Errorf("%+v, want the end", end)
+	}
+	state.Done(12*time.Second, end, true)
+	if st := state.Stats(); st.Rooms+st.Waiting != 0 {
+		t.Errorf("left: %+v", st)
+	}
 }
 
 // TestBrokerAway: while nothing is sent, the others are gone after the TTL; when it is again, they are back within seconds.
