@@ -173,6 +173,9 @@ func drawRouter[S any](t *rapid.T) (e apidoc.Endpoint, ok bool) {
 		o.Names[fmt.Sprint("sent", i)] = reflect.Zero(drawType(t)).Interface()
 	}
 	r := wsrouter.New[S](o)
+	if rapid.IntRange(0, 3).Draw(t, "presence") == 0 {
+		wsrouter.Presence(r, func(*wsrouter.Conn[S], string) (p kitchen.Place) { return p })
+	}
 	r.Sends(drawSome[any](t, "sent", kitchen.Note{}, kitchen.Cursor{}, kitchen.Tick{}, "", []byte(nil))...)
 	for _, v := range o.Names {
 		r.Sends(v)

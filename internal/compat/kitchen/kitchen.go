@@ -203,6 +203,7 @@ func rooms() *wsrouter.Router[struct{}] {
 	r := wsrouter.New[struct{}](&wsrouter.Options{Name: "rooms", Resume: &wsrouter.Resume{}})
 	r.Sends(Cursor{})
 	wsrouter.Receive(r, take[struct{}, Note], wsrouter.Sends(Note{}))
+	wsrouter.Presence(r, func(c *wsrouter.Conn[struct{}], room string) Place { return Place{} })
 	return r
 }
 
