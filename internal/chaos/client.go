@@ -110,13 +110,18 @@ func (c *client) leave(room int) error {
 	return c.say(fmt.Sprintf(`{"type":"leave","room":%q}`, name))
 }
 
+// pass waits while somebody holds the gate.
+func (c *crowd) pass() {
+	c.gate.RLock()
+	defer c.gate.RUnlock()
+}
+
 // live until stop.
 func (c *client) live() {
 	defer c.crowd.wg.Done()
 	failures := 0
 	for !c.over() {
-		c.crowd.gate.RLock()
-		c.crowd.gate.RUnlock()
+		c.crowd.pass()
 		heard, err := c.visit()
 		if heard {
 			failures = 0

@@ -263,7 +263,8 @@ func TestStormIsItsSeeds(t *testing.T) {
 		}
 		return text
 	}
-	if draw(1) != draw(1) || draw(1) == draw(2) {
+	one, again, two := draw(1), draw(1), draw(2)
+	if one != again || one == two {
 		t.Error("a storm is not drawn by its seed")
 	}
 }
