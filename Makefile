@@ -18,7 +18,7 @@ TESTED  := $(filter-out $(BROWSER),$(MODULES))
 # Installed by version, so that it stands in nobody's module graph.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help test fmt vet staticcheck unit fuzz mutants bench performance browser page lint-docs golden
+.PHONY: help test fmt vet staticcheck unit fuzz mutants chaos chaos-bugs bench performance proxies browser page lint-docs golden
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -55,11 +55,21 @@ mutants: ## plant deviations from the RFCs, a few minutes; prints which conforma
 	$(GO) test ./internal/wsconn -count=1 -timeout 60m -run 'TestMutants$$' -mutants -v | \
 	  sed -nE 's/^ +mutants_test.go:[0-9]+: (.*)/\1/p; /--- FAIL|^ok|^FAIL/p'
 
+CHAOS ?= -time 3m
+chaos: ## rooms over three nodes and NATS while everything fails, 3 minutes; CHAOS="-seed 7 -time 30m" for another storm
+	cd internal/chaos && $(GO) run . soak $(CHAOS)
+
+chaos-bugs: ## the same with each of three bugs planted, which has to turn it red, 10 minutes
+	cd internal/chaos && $(GO) run . bugs
+
 bench: ## CPU and latency beside other libraries, BENCHCOUNT rounds: medians and ratios
 	cd internal/bench && $(GO) run . -count $(BENCHCOUNT) echo-1 echo-16 latency broadcast
 
 performance: ## all of internal/bench, over an hour on a quiet machine, into docs/performance.md; JOBS="echo-1 latency" for some of it
 	cd internal/bench && $(GO) run . -table $(JOBS)
+
+proxies: ## the proxy recipes of docs/scaling.md against two nodes, two minutes; writes what held into it (needs nginx, haproxy and caddy)
+	cd internal/deploy && $(GO) run . -table nginx haproxy caddy
 
 browser: $(BROWSER)/node_modules/installed ## the chat, the docs page and other viewers in a headless Chromium, which must be installed (needs npm for axe-core and the viewers)
 	[ -f apidoc/page/node_modules/axe-core/axe.min.js ] || npm ci --prefix apidoc/page --ignore-scripts --no-audit --no-fund --loglevel=error

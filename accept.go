@@ -111,6 +111,9 @@ func (r *router) check(c *conn, w http.ResponseWriter, req *http.Request) *refus
 	if no := r.checkKey(c, req); no != nil {
 		return no
 	}
+	if no := r.checkResume(c, req); no != nil {
+		return no
+	}
 	return r.checkHandshake(w, req)
 }
 
@@ -427,6 +430,7 @@ func withoutInput(issues []schema.Issue) []schema.Issue {
 // upgrade takes over the connection of req and makes c ready to serve. It keeps nothing of w and req.
 func (r *router) upgrade(base context.Context, c *conn, w http.ResponseWriter, req *http.Request) (*wsconn.Socket, error) {
 	c.ctx, c.cancel = context.WithCancelCause(base)
+	c.id = r.rooms.conns.Add(1)
 	c.remote = strings.Clone(cut(req.RemoteAddr, 64)) // middleware may have put a header there
 	c.subprotocol = r.chooseSubprotocol(req)
 	loop := r.loop

@@ -2,6 +2,8 @@ package wsrouter
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -59,6 +61,7 @@ func (r *router) freeze() {
 // settle does what can only be done when everything is declared.
 func (r *router) settle() {
 	r.checkDispatchOnly()
+	r.placeSent()
 	r.recompileQuestions()
 	r.messages.settle(r.sends)
 	for _, rt := range r.routes {
@@ -94,11 +97,31 @@ func (r *router) checkDispatchOnly() {
 	}
 }
 
-// recompileQuestions compiles received types once more that turned out to be answers of Respond, which show the correlation id.
+// placeSent marks what rooms may send under Options.Resume, and declares what the router itself sends then.
+func (r *router) placeSent() {
+	if r.opts.Resume == nil {
+		return
+	}
+	all := slices.Clone(r.sends)
+	for _, rt := range r.routes {
+		all = append(all, rt.sends...)
+	}
+	for _, d := range all {
+		r.messages.placed[d.typ] = r.messages.rawFrame(d.typ, r.messages.names[d.typ]) == ""
+	}
+	for _, t := range []reflect.Type{reflect.TypeFor[Joined](), reflect.TypeFor[Resync]()} {
+		delete(r.messages.placed, t)
+		r.sends = append(r.sends, declaration{t, "New: Options.Resume (Options.Names gives its messages other names)"})
+	}
+}
+
+// recompileQuestions compiles received types once more that turned out to be answers of Respond, which show the correlation id, or to be sent by
+// rooms, which shows their position.
 func (r *router) recompileQuestions() {
 	for _, rt := range r.routes {
-		if r.messages.printID[rt.message.typ] && !rt.responds && rt.message.frame == "" {
-			rt.message = r.messages.received("Receive", rt.message.typ, rt.as, true)
+		t := rt.message.typ
+		if again := r.messages.printID[t] && !rt.responds || r.messages.placed[t]; again && rt.message.frame == "" {
+			rt.message = r.messages.received("Receive", t, rt.as, r.messages.printID[t])
 		}
 	}
 }

@@ -112,6 +112,13 @@ func (l *live) shut() (conns []*conn, gone <-chan struct{}) {
 	return conns, gone
 }
 
+// isClosing reports whether shut was called.
+func (l *live) isClosing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closing
+}
+
 // beginShutdown takes no more connections and closes those there are when no handler of theirs runs, spread over time; it does not
 // wait. ctx may bound the time.
 func (r *router) beginShutdown(ctx context.Context) (conns []*conn, gone <-chan struct{}) {
@@ -159,11 +166,22 @@ func (r *router) shutdown(ctx context.Context) error {
 	select {
 	case <-gone:
 		r.loop.Stop()
+		if p := r.rooms.roll; p != nil {
+			if err := p.close(ctx); err != nil {
+				return err
+			}
+		}
+		if h := r.rooms.hub; h != nil {
+			return h.stop(ctx)
+		}
 		return nil
 	case <-ctx.Done():
 	}
 	for _, c := range conns {
 		c.abort(context.Cause(ctx))
+	}
+	if p := r.rooms.roll; p != nil {
+		p.close(ctx) // the goodbyes leave, but nobody waits for them
 	}
 	return ctx.Err()
 }

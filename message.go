@@ -22,6 +22,8 @@ type message struct {
 	plain    bool     // has no discriminator because it is no object: only a dispatcher can call its handler
 	declared bool     // by some Sends
 
+	positioned bool // a room's position stands in it
+
 	drop   bool     // when its peer reads too slowly
 	latest []string // path of the member whose value tells which queued message it replaces; nil: none
 }
@@ -42,6 +44,7 @@ type messages struct {
 	opts    *Options
 	names   map[reflect.Type]string // Options.Names, then As
 	printID map[reflect.Type]bool   // questions and answers of Respond
+	placed  map[reflect.Type]bool   // sent, so that a room's position may stand in it
 	handled map[reflect.Type]*message
 	several map[reflect.Type]bool // handled under several names, for a dispatcher
 
@@ -55,6 +58,7 @@ func newMessages(o *Options) *messages {
 		opts:    o,
 		names:   map[reflect.Type]string{},
 		printID: map[reflect.Type]bool{},
+		placed:  map[reflect.Type]bool{},
 		handled: map[reflect.Type]*message{},
 		several: map[reflect.Type]bool{},
 		sent:    map[reflect.Type]*message{},
@@ -140,6 +144,12 @@ func (m *messages) compile(t reflect.Type, name string, reject bool) (*message, 
 	var err error
 	if msg.plan, err = schema.Compile(t, &schema.Options{RejectUnknownMembers: reject, Envelope: &env}); err != nil {
 		return nil, err
+	}
+	if m.placed[t] && !msg.plain && !strings.HasPrefix(msg.plan.Delivery(), "latest=") {
+		msg.positioned, env.Beside, env.BesideType = true, m.opts.Resume.Member, reflect.TypeFor[RoomPosition]()
+		if msg.plan, err = schema.Compile(t, &schema.Options{RejectUnknownMembers: reject, Envelope: &env}); err != nil {
+			return nil, fmt.Errorf("%w (Resume.Member)", err)
+		}
 	}
 	if !msg.plain {
 		msg.wire = msg.plan.Names()

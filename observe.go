@@ -184,6 +184,7 @@ type Stats struct {
 	Conns   int    // connections, from before their 101 until OnDisconnect has returned
 	Rooms   int    // that have members
 	Members int    // of all rooms: a connection counts in each of its own
+	Present int    // members that [Presence] knows of, of all rooms that it knows of, on all nodes
 	Opened  uint64 // connections that got their 101
 	Refused uint64 // requests that were answered with something else
 
@@ -195,6 +196,13 @@ type Stats struct {
 
 	BytesReceived, BytesSent uint64 // of the network, after handshakes: with frame headers and control frames, compressed
 	BytesBuffered            int64  // that are queued for all connections, as [Options.MaxBuffered] counts them
+
+	// With Options.Broker or Options.Resume:
+	Published, PublishFailed uint64 // messages that the broker has taken, and those of which it is not known, or known not
+	BrokerDown               bool   // it cannot be reached: [Router.Health]
+	Malformed                uint64 // messages from the broker that were no router's like this one, and dropped
+	Gaps                     uint64 // times that messages of a room were lost between the broker and this process
+	Resyncs, Replays         uint64 // Resync messages sent, and rooms in which a client heard all that it had missed
 
 	Handlers int // handlers and OnConnect hooks that run
 	Workers  int // goroutines that run connections under [Options.Idle], waiting ones included
@@ -215,6 +223,14 @@ func (r *router) stats() Stats {
 	}
 	s.Conns = r.live.count()
 	s.Rooms, s.Members = r.rooms.count()
+	if p := r.rooms.roll; p != nil {
+		s.Present = p.count()
+	}
+	if h := r.rooms.hub; h != nil {
+		n := &h.counts
+		s.BrokerDown, s.Published, s.PublishFailed = h.down(), n.published.Load(), n.unpublished.Load()
+		s.Malformed, s.Gaps, s.Resyncs, s.Replays = n.malformed.Load(), n.gaps.Load(), n.resyncs.Load(), n.replays.Load()
+	}
 	s.Workers, s.Ready = r.loop.Workers()
 	return s
 }

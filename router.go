@@ -30,6 +30,7 @@ type router struct {
 	hosts   []hostRule
 
 	onConnect    func(ctx context.Context, c *conn) error
+	onResume     func(ctx context.Context, c *conn, room string) error
 	onDisconnect func(ctx context.Context, c *conn, info CloseInfo)
 	onFallback   func(ctx context.Context, c *conn, f Frame, err error) error
 	dispatch     func(ctx context.Context, c *conn, f Frame) error
@@ -57,8 +58,10 @@ type router struct {
 func New[S any](o *Options) *Router[S] {
 	core := &router{opts: o.withDefaults(), epoch: time.Now()}
 	core.session = newSession[S]()
+	core.session.refuseParam(core.opts.Resume)
 	core.messages = newMessages(&core.opts)
-	core.rooms.byName = map[string]*room{}
+	core.rooms.byPlace = map[place]*room{}
+	core.rooms.hub = newHub(core)
 	core.loop = wsconn.NewLoop(core.opts.loop(core))
 	core.origins, core.hosts = parseRules(core.opts.Origins), parseRules(core.opts.Hosts)
 	core.live = live{most: core.opts.MaxConns, mostPerKey: core.opts.MaxConnsPerKey, conns: map[*conn]struct{}{}, keys: map[string]int{}}
@@ -133,14 +136,14 @@ func (r *Router[S]) Dispatch(fn func(ctx context.Context, c *Conn[S], routes *Ro
 	}
 }
 
-// Room names a set of connections of this process. It costs nothing until somebody joins and vanishes with its last member.
+// Room names a set of connections, of this process or, with [Options.Broker], of all that share the broker. It costs nothing until somebody joins and vanishes with its last member.
 func (r *Router[S]) Room(name string) Room[S] { return Room[S]{r.core, name} }
 
 // Describe freezes the router and returns all that documents and clients need, as plain data owned by the caller.
 func (r *Router[S]) Describe() Spec { return r.core.describe() }
 
-// Params returns the parameters of the session, without freezing the router.
-func (r *Router[S]) Params() []Param { return r.core.session.describe() }
+// Params returns the parameters of the session, and that of [Resume], without freezing the router.
+func (r *Router[S]) Params() []Param { return r.core.params() }
 
 // ServeHTTP answers an upgrade request and returns after the 101; the connection lives on without it, and without the request
 // and its context. A request that is refused gets a JSON body {code, detail, issues} and is logged with what would allow it; the

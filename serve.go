@@ -18,15 +18,16 @@ func (c *conn) Open() {
 	if c.untold {
 		c.close(1011, "internal error")
 	}
-	if c.router.onConnect == nil {
-		return
-	}
 	defer c.recoverPanic()
-	c.phase = "OnConnect"
-	err := c.router.onConnect(c.ctx, c)
+	var err error
+	if c.router.onConnect != nil {
+		c.phase = "OnConnect"
+		err = c.router.onConnect(c.ctx, c)
+	}
 	var failure *Error
 	switch {
 	case err == nil:
+		c.resume()
 	case c.closedBy(err):
 	case errors.As(err, &failure) && failure != nil:
 		c.answer(failure, nil)
@@ -326,7 +327,7 @@ func (c *conn) Ended(end wsconn.End) {
 	c.router.live.release(c)
 	c.cancel(ErrClosed)
 	c.router.rooms.leaveAll(c)
-	if end.Code == 1013 && !end.Remote {
+	if end.Code == 1013 && end.Err != nil { // not who closes with that code on purpose
 		defer c.recoverLog()
 		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // frame builds the plan of the whole message around that of its value.
-func (p *Plan) frame(o *Options) error {
+func (p *Plan) frame(o *Options, beside *field) error {
 	e := o.Envelope
 	if e == nil {
 		e = &Envelope{}
@@ -22,9 +22,9 @@ func (p *Plan) frame(o *Options) error {
 	}
 	var err error
 	if e.Payload == "" {
-		err = p.flat(o)
+		err = p.flat(o, beside)
 	} else {
-		err = p.nested(o)
+		err = p.nested(o, beside)
 	}
 	if err != nil {
 		return err
@@ -36,7 +36,7 @@ func (p *Plan) frame(o *Options) error {
 }
 
 // nested is {"type":"x","data":value,"id":1}.
-func (p *Plan) nested(o *Options) (err error) {
+func (p *Plan) nested(o *Options, beside *field) (err error) {
 	if p.values, err = p.naming(&p.env, p.body.shape, nil); err != nil {
 		return err
 	}
@@ -57,13 +57,16 @@ func (p *Plan) nested(o *Options) (err error) {
 	if p.env.ID != "" {
 		s.add(idField(&p.env))
 	}
+	if beside != nil {
+		s.add(beside)
+	}
 	p.payload = &body
 	p.root = newNode(s)
 	return nil
 }
 
 // flat is {"type":"x", …members of the value…, "id":1}.
-func (p *Plan) flat(o *Options) (err error) {
+func (p *Plan) flat(o *Options, beside *field) (err error) {
 	body := p.body.shape
 	e := &p.env
 	if e.Discriminator == "" {
@@ -82,7 +85,10 @@ func (p *Plan) flat(o *Options) (err error) {
 		}
 		return fmt.Errorf("must be encoded as a JSON object to have a discriminator; %s is not, so give the router a payload member", body.typ)
 	}
-	if e.Discriminator == "" && (e.ID == "" || body.kind == kindCustom) && !o.RejectUnknownMembers {
+	if beside != nil && body.lookup(beside.name) != nil {
+		return fmt.Errorf("it has a member %q, which the library adds to messages: name another", beside.name)
+	}
+	if beside == nil && e.Discriminator == "" && (e.ID == "" || body.kind == kindCustom) && !o.RejectUnknownMembers {
 		return nil
 	}
 	s := *body
@@ -115,11 +121,26 @@ func (p *Plan) flat(o *Options) (err error) {
 	if e.ID != "" && body.lookup(e.ID) == nil {
 		s.add(idField(e))
 	}
+	if beside != nil {
+		s.add(beside)
+	}
 	n := *p.body
 	n.shape = &s
 	n.nullable = false
 	p.root = &n
 	return nil
+}
+
+// beside is the member that senders may add.
+func (c *compiler) beside(e *Envelope) (*field, error) {
+	if e == nil || e.Beside == "" {
+		return nil, nil
+	}
+	n, err := c.node(e.BesideType)
+	if err != nil {
+		return nil, err
+	}
+	return &field{name: e.Beside, node: n, role: roleBeside}, nil
 }
 
 // isObject reports whether values can stand beside a discriminator. What a type's own encoder makes shows at

@@ -248,7 +248,7 @@ func (b *builder) object(n *node, k int) (json.RawMessage, error) {
 	}
 	var o jsonObject
 	for _, f := range n.fields {
-		if f.hidden || f.role == roleID && len(n.fields) > 0 {
+		if f.hidden || f.role == roleBeside || f.role == roleID && len(n.fields) > 0 {
 			continue
 		}
 		if f.role == roleName {

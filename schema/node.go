@@ -85,6 +85,7 @@ const (
 	roleName         // the discriminator, added or adopted
 	roleID           // the correlation id, added
 	rolePayload      // the value inside its envelope
+	roleBeside       // what senders add beside it
 )
 
 // A field is a member that an object knows.

@@ -164,7 +164,7 @@ func (o *shape) find(name []byte, next int) int {
 
 // added reports whether the member is the library's own and no part of the value.
 func (f *field) added() bool {
-	return (f.role == roleName || f.role == roleID) && !f.adopted
+	return (f.role == roleName || f.role == roleID || f.role == roleBeside) && !f.adopted
 }
 
 // field checks the value of a known member of dst, and stores it.

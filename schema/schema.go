@@ -60,6 +60,11 @@ type Envelope struct {
 	Payload       string // member that holds the value. If empty, the value's members stand beside the discriminator
 	ID            string // member of the correlation id, accepted beside the type's own. If empty, none
 	PrintID       bool   // the printed schema shows the ID member
+
+	// Beside names a member that senders may add to the message, which is an object, and BesideType is what it holds. It is optional, no
+	// part of the value, and of no type that has a member of that name itself. If empty, there is none.
+	Beside     string       `json:",omitzero"`
+	BesideType reflect.Type `json:"-"`
 }
 
 // maxID is the length of a correlation id.
@@ -90,13 +95,17 @@ func compile(t reflect.Type, o *Options) (*Plan, error) {
 	if innermost(t) == typeDuration {
 		return nil, fmt.Errorf("time.Duration needs a struct field with a format tag")
 	}
+	beside, err := c.beside(o.Envelope)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	p.root = p.body
 	p.doc, p.deprecated = p.body.doc, p.body.deprecated
 	p.codec(c)
-	if err := p.frame(o); err != nil {
+	if err := p.frame(o, beside); err != nil {
 		return nil, err
 	}
 	p.bodiless = isHollow(t)

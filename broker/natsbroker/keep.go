@@ -243,7 +243,7 @@ func (b *Broker) sweepFrom(l *life, from, id uint64) bool {
 			if gone {
 				s.sweptUpTo(l, id, recs[0].seq-1, true)
 			}
-			s.swept(l, recs)
+			s.swept(l, id, recs)
 			s.sweptUpTo(l, id, recs[len(recs)-1].seq, false)
 		})
 		from = recs[len(recs)-1].seq + 1
@@ -253,8 +253,8 @@ func (b *Broker) sweepFrom(l *life, from, id uint64) bool {
 	}
 }
 
-// swept delivers those of recs that the shard's topics lack.
-func (s *shard) swept(l *life, recs []record) {
+// swept delivers those of recs that the topics of the sweep lack. One that was joined during the sweep may lack what was read before, too.
+func (s *shard) swept(l *life, id uint64, recs []record) {
 	if s.life != l {
 		return
 	}
@@ -265,7 +265,7 @@ func (s *shard) swept(l *life, recs []record) {
 		if len(rec.subject) <= len(l.in) || rec.subject[:len(l.in)] != l.in {
 			continue
 		}
-		if t := s.topics[l.out+rec.subject[len(l.in):]]; t != nil && !t.joining && rec.seq > t.at {
+		if t := s.topics[l.out+rec.subject[len(l.in):]]; t != nil && !t.joining && t.swept == id && rec.seq > t.at {
 			t.read(rec)
 		}
 	}

@@ -46,7 +46,8 @@ type Chat struct {
 
 // A room is what the connections of all its members share, so it has a lock of its own. Sends and broadcasts only
 // queue and do not wait, so they are made under the lock: all members see the same order, and a newcomer
-// misses nothing between the past it is sent and its first live message.
+// misses nothing between the past it is sent and its first live message. Broadcasts arrive a moment later than they are made, so that the
+// last of the past may come once more: its place tells.
 type room struct {
 	id, name string
 	live     wsrouter.Room[Session]
@@ -64,6 +65,7 @@ func newChat() *wsrouter.Router[Session] {
 		Description: "A chat in two rooms.",
 		Tags:        []string{"chat"},
 		Outbox:      outbox,
+		Resume:      &wsrouter.Resume{}, // who comes back is given what it missed
 	})
 	h := &Chat{rooms: map[string]*room{}}
 	for id, name := range roomNames {
@@ -146,9 +148,9 @@ func (h *Chat) remove(ctx context.Context, c *Conn) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.users, strings.ToLower(user.UserName))
-	err := r.live.Broadcast(ctx, UserLeft{User: user})
 	r.live.Leave(c)
-	return err
+	_ = c.Send(ctx, UserLeft{User: user}) // whose connection has ended does not need to know
+	return r.live.Broadcast(ctx, UserLeft{User: user})
 }
 
 func (h *Chat) message(ctx context.Context, c *Conn, m UserMessage) error {

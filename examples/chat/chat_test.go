@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,10 +31,19 @@ func dial(t *testing.T, h http.Handler, id string) (*wstest.Client, RoomDetails)
 func enter(t *testing.T, h http.Handler, id, name string) (*wstest.Client, []Said) {
 	t.Helper()
 	c, _ := dial(t, h, id)
-	c.Send(join(name))
-	past := wstest.Expect[PendingMessages](c).Messages
+	past := joins(t, c, name)
 	wstest.Expect[UsersList](c)
 	return c, past
+}
+
+// joins joins, and returns what was said before.
+func joins(t *testing.T, c *wstest.Client, name string) []Said {
+	t.Helper()
+	c.Send(join(name))
+	if j := wstest.Expect[wsrouter.Joined](c); j.Recovered != nil {
+		t.Errorf("a newcomer hears %+v", j)
+	}
+	return wstest.Expect[PendingMessages](c).Messages
 }
 
 // met reads what a member hears of a newcomer.
@@ -67,8 +78,7 @@ func TestJoinMessageLeave(t *testing.T) {
 	ada, _ := enter(t, h, "1", "Ada")
 
 	bob, _ := dial(t, h, "1")
-	bob.Send(join("Bob"))
-	wstest.Expect[PendingMessages](bob)
+	joins(t, bob, "Bob")
 	if got := wstest.Expect[UserJoined](ada).User.UserName; got != "Bob" {
 		t.Errorf("Ada hears that %q joined", got)
 	}
@@ -95,8 +105,7 @@ func TestJoinMessageLeave(t *testing.T) {
 	bob.Send(UserMessage{Message: "still here?"})
 	refused(t, bob, "not_joined")
 
-	bob.Send(join("Robert")) // and back again, on the same connection
-	if past := wstest.Expect[PendingMessages](bob).Messages; len(past) != 1 || past[0].Message != "hello" {
+	if past := joins(t, bob, "Robert"); len(past) != 1 || past[0].Message != "hello" { // back again, on the same connection
 		t.Errorf("missed %+v", past)
 	}
 	wstest.Expect[UsersList](bob)
@@ -146,8 +155,7 @@ func TestNames(t *testing.T) {
 		c.Send(join(name))
 		refused(t, c, "validation_failed")
 	}
-	c.Send(join("Bob")) // a refusal leaves the connection open
-	wstest.Expect[PendingMessages](c)
+	joins(t, c, "Bob") // a refusal leaves the connection open
 	wstest.Expect[UsersList](c)
 	c.Send(join("Eve"))
 	refused(t, c, "already_joined")
@@ -158,8 +166,7 @@ func TestNames(t *testing.T) {
 	wstest.Expect[UserLeft](ada)
 	wstest.Expect[UserLeft](c)
 	d, _ := dial(t, h, "1") // and a name is free again
-	d.Send(join("Ada"))
-	wstest.Expect[PendingMessages](d)
+	joins(t, d, "Ada")
 }
 
 func TestDisconnectLeaves(t *testing.T) {
@@ -226,12 +233,61 @@ func TestRoomFull(t *testing.T) {
 	for i := range capacity {
 		c, _ := dial(t, h, "1")
 		c.Send(join(fmt.Sprint("user ", i)))
-		wstest.Expect[PendingMessages](c)
+		for !strings.Contains(string(c.Next().Data), "server_pending_messages") { // it may meet those before it first
+		}
 	}
 	c, _ := dial(t, h, "1")
 	c.Send(join("Ada"))
 	refused(t, c, "room_full")
 	enter(t, h, "2", "Ada")
+}
+
+// Who loses the connection and comes back with its position hears what it missed, in order, before anything else.
+func TestResume(t *testing.T) {
+	h := routes(newChat())
+	ada, _ := enter(t, h, "1", "Ada")
+	bob, _ := enter(t, h, "1", "Bob")
+	met(t, ada, "Bob")
+	bob.Send(UserMessage{Message: "one"})
+	wstest.Expect[UserMessaged](ada)
+	var last struct{ Position wsrouter.RoomPosition }
+	if err := json.Unmarshal(bob.Next().Data, &last); err != nil || last.Position.Room != "1" {
+		t.Fatalf("%+v, %v", last, err)
+	}
+	bob.Close()
+	wstest.Expect[UserLeft](ada)
+	for _, text := range []string{"two", "three"} {
+		ada.Send(UserMessage{Message: text})
+		wstest.Expect[UserMessaged](ada)
+	}
+
+	resume, err := json.Marshal(map[string]string{"1": last.Position.At})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob = wstest.Dial(t, h, "/ws/1?resume="+url.QueryEscape(string(resume)))
+	wstest.Expect[RoomDetails](bob)
+	bob.Send(join("Bob"))
+	if j := wstest.Expect[wsrouter.Joined](bob); j.Recovered == nil || !*j.Recovered || j.Missed != 3 {
+		t.Errorf("heard %+v", j)
+	}
+	wstest.Expect[UserLeft](bob) // he himself
+	for _, text := range []string{"two", "three"} {
+		if m := wstest.Expect[UserMessaged](bob); m.Message != text {
+			t.Errorf("missed %q, want %q", m.Message, text)
+		}
+	}
+	if past := wstest.Expect[PendingMessages](bob).Messages; len(past) != 3 { // for pages that do not resume
+		t.Errorf("past %+v", past)
+	}
+
+	eve := wstest.Dial(t, h, "/ws/1?resume="+url.QueryEscape(`{"1":"of-another-life-1"}`))
+	wstest.Expect[RoomDetails](eve)
+	eve.Send(join("Eve"))
+	if j := wstest.Expect[wsrouter.Joined](eve); j.Recovered == nil || *j.Recovered {
+		t.Errorf("heard %+v", j)
+	}
+	wstest.Expect[wsrouter.Resync](eve)
 }
 
 // The documents as golden files: internal/compat has them judged by other people's validators and generators.

@@ -80,7 +80,7 @@ type UserTypes struct {
 }
 
 type PendingMessages struct {
-	_        struct{} `ws:"server_pending_messages" doc:"What was said before this client joined, oldest first: the last 50 at most."`
+	_        struct{} `ws:"server_pending_messages" doc:"What was said before this client joined, oldest first: the last 50 at most. The newest of them may come once more as a server_user_message with the same seq."`
 	Messages []Said   `json:"messages"`
 }
 

@@ -76,7 +76,7 @@ func (r result) ratio(server, than, metric string) (list []float64) {
 // peers are the other libraries.
 func (r result) peers() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(r.Servers)), func(name string) bool {
-		return name == goroutines || name == idle || name == socket || name == limit
+		return name == goroutines || name == idle || name == socket || name == socketIdle || name == limit
 	})
 }
 

@@ -160,6 +160,15 @@ func drawRouter[S any](t *rapid.T) (e apidoc.Endpoint, ok bool) {
 		Subprotocols:         drawSome(t, "subprotocol", "v2", "v1"),
 		Names:                map[string]any{},
 	}
+	if rapid.IntRange(0, 2).Draw(t, "resume") == 0 {
+		o.Resume = &wsrouter.Resume{
+			Param:  rapid.SampledFrom([]string{"", "since", "x[y]"}).Draw(t, "resume parameter"),
+			Member: rapid.SampledFrom([]string{"", "at", "x~/y"}).Draw(t, "position"),
+		}
+		if rapid.Bool().Draw(t, "renamed") {
+			o.Names["entered"], o.Names["missed"] = wsrouter.Joined{}, wsrouter.Resync{}
+		}
+	}
 	for i := range rapid.IntRange(0, 3).Draw(t, "sent types") {
 		o.Names[fmt.Sprint("sent", i)] = reflect.Zero(drawType(t)).Interface()
 	}

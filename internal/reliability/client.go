@@ -43,24 +43,29 @@ func (r *Refusal) Error() string { return fmt.Sprintf("the upgrade was answered 
 const handshake = "GET %s HTTP/1.1\r\nHost: reliability.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n%s\r\n"
 
-// patience is how long a client waits for the answer to its handshake.
+// patience is how long Dial waits for the answer to its handshake.
 const patience = 30 * time.Second
 
 // Dial opens a connection. header is more lines of the handshake, each with its CR LF. The error is a *Refusal if the server said no.
 func Dial(address, target, header string) (*Client, error) {
-	conn, err := net.Dial("tcp", address)
+	return DialWithin(patience, address, target, header)
+}
+
+// DialWithin is Dial for a client that does not wait for as long.
+func DialWithin(patience time.Duration, address, target, header string) (*Client, error) {
+	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{Conn: conn.(*net.TCPConn), r: bufio.NewReaderSize(conn, 8<<10)}
-	if err := c.open(target, header); err != nil {
+	if err := c.open(patience, target, header); err != nil {
 		_ = conn.Close() // err says more
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Client) open(target, header string) error {
+func (c *Client) open(patience time.Duration, target, header string) error {
 	if err := c.Conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
@@ -135,7 +140,7 @@ func (c *Client) ReadMessage() ([]byte, error) {
 			err = c.Write(OpPong, payload)
 		case op == OpClose:
 			_ = c.Write(OpClose, payload[:min(len(payload), 2)]) // the server may be gone
-			return nil, closedBy(payload)
+			return nil, ClosedBy(payload)
 		case op != OpPong:
 			return payload, nil
 		}
@@ -153,7 +158,8 @@ type Closed struct {
 
 func (c *Closed) Error() string { return fmt.Sprintf("closed with %d %q", c.Code, c.Reason) }
 
-func closedBy(payload []byte) *Closed {
+// ClosedBy reads the payload of a close frame.
+func ClosedBy(payload []byte) *Closed {
 	if len(payload) < 2 {
 		return &Closed{Code: 1005}
 	}

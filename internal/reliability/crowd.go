@@ -67,20 +67,20 @@ type Fate struct {
 // most latencies of one window.
 const mostSamples = 4 << 20
 
-func newCrowd(config string) (verbs, error) {
+func newCrowd(config string) (Verbs, error) {
 	w := &crowd{groups: map[string][]*runner{}, samples: make([]int64, mostSamples)}
 	if err := json.Unmarshal([]byte(config), &w.cfg); err != nil {
 		return nil, err
 	}
-	return verbs{
-		"dial":      verb(w.dial),
-		"say":       verb(w.say),
-		"stop":      verb(w.stop),
-		"drop":      verb(w.drop),
-		"fates":     verb(w.fates),
-		"latencies": verb(w.latencies),
-		"cycles":    verb(w.cycles),
-		"kernel":    verb(func(struct{}) (int, error) { return kernelMemory() }),
+	return Verbs{
+		"dial":      Verb(w.dial),
+		"say":       Verb(w.say),
+		"stop":      Verb(w.stop),
+		"drop":      Verb(w.drop),
+		"fates":     Verb(w.fates),
+		"latencies": Verb(w.latencies),
+		"cycles":    Verb(w.cycles),
+		"kernel":    Verb(func(struct{}) (int, error) { return kernelMemory() }),
 	}, nil
 }
 
@@ -186,7 +186,7 @@ func (r *runner) read() error {
 			err = r.pong(payload)
 		case OpClose:
 			_ = r.c.Write(OpClose, payload[:min(len(payload), 2)]) // the server may be gone
-			return closedBy(payload)
+			return ClosedBy(payload)
 		}
 		if err != nil {
 			return err

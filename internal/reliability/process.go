@@ -36,7 +36,7 @@ type line struct {
 	Err  string          `json:"err,omitempty"`
 }
 
-// Start runs the program at path in a role, "server" or "clients". It is killed with the caller, and by Kill.
+// Start runs the program at path in a role, here "server" or "clients". It is killed with the caller, and by Kill.
 func Start(path, role string, config any) (*Process, error) {
 	text, err := json.Marshal(config)
 	if err != nil {
@@ -145,11 +145,11 @@ func (p *Process) Kill() {
 	<-p.over
 }
 
-// verbs are the questions that a child answers.
-type verbs map[string]func(body json.RawMessage) (any, error)
+// Verbs are the questions that a child answers.
+type Verbs map[string]func(body json.RawMessage) (any, error)
 
-// verb makes a verb of a function of decoded questions.
-func verb[In, Out any](fn func(In) (Out, error)) func(json.RawMessage) (any, error) {
+// Verb makes a verb of a function of decoded questions.
+func Verb[In, Out any](fn func(In) (Out, error)) func(json.RawMessage) (any, error) {
 	return func(body json.RawMessage) (any, error) {
 		var in In
 		if err := json.Unmarshal(body, &in); err != nil {
@@ -164,7 +164,7 @@ func RunChild(args []string, in io.Reader, out io.Writer) error {
 	if len(args) != 2 {
 		return errors.New("usage: child server|clients CONFIG")
 	}
-	var v verbs
+	var v Verbs
 	var err error
 	switch args[0] {
 	case "server":
@@ -177,11 +177,11 @@ func RunChild(args []string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return v.answer(in, out)
+	return v.Answer(in, out)
 }
 
-// answer answers each question in a goroutine of its own, so that a long one holds up no other.
-func (v verbs) answer(in io.Reader, out io.Writer) error {
+// Answer answers each question in a goroutine of its own, so that a long one holds up no other.
+func (v Verbs) Answer(in io.Reader, out io.Writer) error {
 	var mu sync.Mutex
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 1<<20)
@@ -200,7 +200,7 @@ func (v verbs) answer(in io.Reader, out io.Writer) error {
 	return lines.Err()
 }
 
-func (v verbs) one(q line) []byte {
+func (v Verbs) one(q line) []byte {
 	a := line{ID: q.ID}
 	fn := v[q.Verb]
 	var body any

@@ -107,7 +107,7 @@ type server struct {
 	rooms map[string]bool
 }
 
-func newServer(config string) (verbs, error) {
+func newServer(config string) (Verbs, error) {
 	s := &server{gate: make(chan struct{}), log: &capture{}, rooms: map[string]bool{}}
 	if err := json.Unmarshal([]byte(config), &s.cfg); err != nil {
 		return nil, err
@@ -121,19 +121,19 @@ func newServer(config string) (verbs, error) {
 	if err := s.listen(); err != nil {
 		return nil, err
 	}
-	return verbs{
-		"address":   verb(func(struct{}) (string, error) { return s.address, nil }),
-		"stats":     verb(func(struct{}) (Stats, error) { return s.stats() }),
-		"held":      verb(func(struct{}) (Holding, error) { return holding() }),
-		"collect":   verb(func(struct{}) (any, error) { debug.FreeOSMemory(); return nil, nil }),
-		"ends":      verb(func(struct{}) ([]End, error) { return s.takeEnds(), nil }),
-		"began":     verb(func(struct{}) ([]string, error) { return s.whoBegan(), nil }),
-		"release":   verb(func(struct{}) (any, error) { close(s.gate); return nil, nil }),
-		"broadcast": verb(s.broadcast),
-		"fill":      verb(s.fill),
-		"shutdown":  verb(s.shutdown),
-		"logs":      verb(func(struct{}) ([]string, error) { return s.log.take(), nil }),
-		"bomb":      verb(func(struct{}) (string, error) { return s.bomb(), nil }),
+	return Verbs{
+		"address":   Verb(func(struct{}) (string, error) { return s.address, nil }),
+		"stats":     Verb(func(struct{}) (Stats, error) { return s.stats() }),
+		"held":      Verb(func(struct{}) (Holding, error) { return holding() }),
+		"collect":   Verb(func(struct{}) (any, error) { debug.FreeOSMemory(); return nil, nil }),
+		"ends":      Verb(func(struct{}) ([]End, error) { return s.takeEnds(), nil }),
+		"began":     Verb(func(struct{}) ([]string, error) { return s.whoBegan(), nil }),
+		"release":   Verb(func(struct{}) (any, error) { close(s.gate); return nil, nil }),
+		"broadcast": Verb(s.broadcast),
+		"fill":      Verb(s.fill),
+		"shutdown":  Verb(s.shutdown),
+		"logs":      Verb(func(struct{}) ([]string, error) { return s.log.take(), nil }),
+		"bomb":      Verb(func(struct{}) (string, error) { return s.bomb(), nil }),
 	}, nil
 }
 

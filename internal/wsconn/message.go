@@ -58,6 +58,10 @@ type Delivery struct {
 	Latest string
 	// Drop is for a message that is dropped when the outbox is full, whatever the overflow policy.
 	Drop bool
+	// NoWait is for a message that nobody can wait with: [OverflowWait] then closes as [OverflowClose] does.
+	NoWait bool
+	// Whole is for a message that is taken though the outbox is full.
+	Whole bool
 	// Name is what Handler.Dropped is told under Config.EachDrop.
 	Name string
 }
@@ -70,6 +74,8 @@ type Frame struct {
 
 	once     sync.Once
 	deflated []byte // nil: not shorter
+
+	parts []*Frame // of frames that are sent together; nil: it is one
 }
 
 // NewFrame returns the message in b, which it takes over.
@@ -80,8 +86,35 @@ func NewFrame(b *Buffer, isBinary bool) *Frame {
 	return f
 }
 
+// An Item is a frame for many sockets, how it is delivered, and how many have it.
+type Item struct {
+	*Frame
+	Delivery
+	Queued int
+}
+
+// Together returns the frames of items, which are not none, as one that is sent by one write where nothing waits.
+func Together(items []*Item) *Frame {
+	if len(items) == 1 {
+		return items[0].Frame
+	}
+	n := 0
+	for _, it := range items {
+		n += it.Len()
+	}
+	all := &Frame{plain: make([]byte, 0, n), parts: make([]*Frame, len(items))}
+	for i, it := range items {
+		all.plain = append(all.plain, it.plain...)
+		all.parts[i] = it.Frame
+	}
+	return all
+}
+
 // of is what a socket sends that has agreed on c, or on nothing.
 func (f *Frame) of(c *Compression) []byte {
+	if f.parts != nil {
+		return f.partsOf(c)
+	}
 	if !c.Sends(len(f.data)) {
 		return f.plain
 	}
@@ -96,6 +129,40 @@ func (f *Frame) of(c *Compression) []byte {
 		return f.plain
 	}
 	return f.deflated
+}
+
+// partsOf is of for frames that are sent together. Whether a connection compresses depends on the length alone, except for one that agreed on
+// a small window, which is served apart.
+func (f *Frame) partsOf(c *Compression) []byte {
+	if c == nil {
+		return f.plain
+	}
+	if c.sendBits != maxWindowBits {
+		return f.joined(c)
+	}
+	f.once.Do(func() { f.deflated = f.joined(c) })
+	return f.deflated
+}
+
+func (f *Frame) joined(c *Compression) []byte {
+	var all []byte
+	for _, p := range f.parts {
+		all = append(all, p.of(c)...)
+	}
+	return all
+}
+
+// costs is what the messages of a frame count for that of has returned.
+func (f *Frame) costs(frame []byte) (n int) {
+	if f.parts == nil {
+		return cost(len(frame))
+	}
+	for len(frame) > 0 {
+		next := frameLen(frame)
+		n += cost(next)
+		frame = frame[next:]
+	}
+	return n
 }
 
 // Data is the message, not to be changed.

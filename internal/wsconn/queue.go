@@ -66,19 +66,19 @@ func (s *Socket) discard() {
 	w.wake()
 }
 
-// enqueue queues m, whose frame is copied if the caller keeps it, or does what the overflow policy says. full: there must be room first.
-func (s *Socket) enqueue(m outgoing, drop, keeps bool) (full bool, err error) {
+// enqueue queues m, whose frame is copied if the caller keeps it, or does what d and the overflow policy say. full: there must be room first.
+func (s *Socket) enqueue(m outgoing, d Delivery, keeps bool) (full bool, err error) {
 	o, w := &s.out, s.hold()
 	if m.latest != "" && s.replace(m, keeps) {
 		return false, nil
 	}
 	n := cost(len(m.frame))
-	for !s.fits(n) {
+	for !d.Whole && !s.fits(n) {
 		switch policy := s.loop.Overflow; {
-		case drop || policy == OverflowDropNewest:
+		case d.Drop || policy == OverflowDropNewest:
 			s.dropped(m)
 			return false, ErrDropped
-		case policy == OverflowClose:
+		case policy == OverflowClose || policy == OverflowWait && d.NoWait:
 			o.shut = true
 			o.acts |= actFull
 			s.discard()
@@ -151,12 +151,17 @@ func (s *Socket) replace(m outgoing, keeps bool) bool {
 
 // fits reports whether n more bytes may wait. What is on its way counts until all of it has left, because it is kept until then. A message over the limit is taken when nothing waits.
 func (s *Socket) fits(n int) bool {
-	w := s.out.w
-	waits := w.bytes + len(w.big)
-	if w.wire != nil {
-		waits += len(w.wire.B)
-	}
+	waits := s.out.w.all()
 	return waits <= 0 || waits+n <= s.loop.Outbox
+}
+
+// all is how many bytes wait.
+func (w *waiting) all() int {
+	n := w.bytes + len(w.big)
+	if w.wire != nil {
+		n += len(w.wire.B)
+	}
+	return n
 }
 
 // count adds n bytes to what the queue counts for.

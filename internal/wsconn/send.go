@@ -92,7 +92,7 @@ func (s *Socket) send(ctx context.Context, frame []byte, d Delivery) error {
 			s.unlock()
 			return ErrClosed
 		case o.blocked || o.w == nil && large && !s.conn.direct():
-			full, err := s.enqueue(outgoing{frame, d.Latest, d.Name}, d.Drop, true)
+			full, err := s.enqueue(outgoing{frame, d.Latest, d.Name}, d, true)
 			if full {
 				if err := s.wait(ctx); err != nil {
 					return err
@@ -134,12 +134,53 @@ func (s *Socket) Queue(f *Frame, d Delivery) (flush, full bool, err error) {
 		s.shard.count.sent.Add(1)
 		return true, false, nil
 	}
-	full, err = s.enqueue(outgoing{f.of(s.deflate), d.Latest, d.Name}, d.Drop, false)
+	full, err = s.enqueue(outgoing{f.of(s.deflate), d.Latest, d.Name}, d, false)
+	return o.owesFlush(), full, err
+}
+
+// owesFlush reports whether who has queued something owes a Flush, once. The caller holds mu.
+func (o *outbox) owesFlush() bool {
 	if !o.dirty && (o.acts != 0 || o.w != nil && !o.blocked && !o.corked) {
 		o.dirty = true
-		return true, full, err
+		return true
 	}
-	return false, full, err
+	return false
+}
+
+// QueueAll is Queue for items that nobody waits with; all is their frames [Together]. The caller counts them by Queued, and guards it.
+func (s *Socket) QueueAll(all *Frame, items []*Item) (flush bool) {
+	o := &s.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.w == nil && o.one == nil && !o.corked && !o.blocked && !o.shut && !s.loop.EachDrop {
+		o.one, o.dirty = all, true
+		s.shard.count.sent.Add(uint64(len(items)))
+		for _, it := range items {
+			it.Queued++
+		}
+		return true
+	}
+	for _, it := range items {
+		if o.shut {
+			break
+		}
+		d := it.Delivery
+		d.NoWait = true
+		if _, err := s.enqueue(outgoing{it.Frame.of(s.deflate), d.Latest, d.Name}, d, false); err == nil {
+			it.Queued++
+		}
+	}
+	return o.owesFlush()
+}
+
+// Waiting is how many bytes wait for the network.
+func (s *Socket) Waiting() int {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	if s.out.w == nil {
+		return 0
+	}
+	return s.out.w.all()
 }
 
 // Wait returns when there may be room for more.
@@ -223,7 +264,7 @@ func (s *Socket) hold() *waiting {
 			o.one = nil
 			frame := f.of(s.deflate)
 			s.push(outgoing{frame: slices.Clip(frame)})
-			s.count(cost(len(frame)))
+			s.count(f.costs(frame))
 		}
 	}
 	return o.w

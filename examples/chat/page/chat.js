@@ -7,6 +7,10 @@ let room = new URLSearchParams(location.search).get("room") || "1";
 let name = sessionStorage.getItem("name") || ""; // per tab, so that two tabs can be two people
 let joined = false;
 let wanted = false; // join again after a lost connection
+let leaving = false; // we asked to leave; another word of our leaving is of the connection that was lost
+let position = null; // {room, at}: the last that we know, to be given what is missed while the connection is lost
+let missed = 0; // what is still to come of that
+let back = null; // {row, said} of the event that says how many messages were missed
 let socket = null;
 let attempts = 0;
 let timer = 0; // of the next attempt
@@ -20,7 +24,9 @@ let last = null; // newest message on the page, if nothing else came after it
 function connect() {
   clearTimeout(timer);
   socket?.close();
-  const s = new WebSocket(new URL("ws/" + encodeURIComponent(room), location.href.replace(/^http/, "ws")));
+  const url = new URL("ws/" + encodeURIComponent(room), location.href.replace(/^http/, "ws"));
+  if (position?.room === room) url.searchParams.set("resume", JSON.stringify({ [room]: position.at }));
+  const s = new WebSocket(url);
   socket = s;
   let opened = false;
   state("connecting", "Connecting…");
@@ -91,6 +97,14 @@ const handlers = {
     document.title = m.room_name + " · Chat";
     showMembers(m.users);
   },
+  joined(m) { // the room tells us everything from now on, and first what we missed, if it still knows
+    if (m.recovered === undefined) return;
+    missed = m.recovered ? (m.missed ?? 0) : 0;
+    if (m.recovered) back = { row: showEvent("Back again, nothing was missed"), said: 0 };
+  },
+  resync(m) { // what was missed is gone; after a reconnect the last messages follow
+    showEvent(m.reason === "epoch" ? "The server has begun anew and knows nothing of what was said before" : "Something that was said is missing here");
+  },
   server_pending_messages(m) { // the answer to a join
     joined = wanted = true;
     sessionStorage.setItem("name", name);
@@ -107,8 +121,9 @@ const handlers = {
   },
   server_user_leave(m) {
     const who = m.user.user_name;
-    if (joined && who === name) { // our own leave, confirmed
-      wanted = false;
+    if (who === name) {
+      if (!leaving) return;
+      leaving = wanted = false;
       forgetMembership();
       showEvent("You left");
       $("name").focus();
@@ -125,6 +140,7 @@ const handlers = {
     showSaid(m);
   },
   server_user_typing(m) {
+    if (missed) return; // it was long ago
     typists.set(m.user_name, Date.now() + 4000);
     showTyping();
   },
@@ -139,7 +155,11 @@ const handlers = {
 };
 
 function receive(m) {
+  if (missed && m.type === "server_user_message") back.row.textContent = `Back again, ${++back.said} missed:`;
   handlers[m.type]?.(m);
+  if (!m.position) return;
+  position = m.position;
+  if (missed && m.type !== "joined") missed--;
 }
 
 // ---- what is shown
@@ -173,7 +193,7 @@ function enable() {
 }
 
 function forgetMembership() {
-  joined = false;
+  joined = leaving = false;
   typists.clear();
   showTyping();
   enable();
@@ -243,7 +263,9 @@ function showSaid(m) {
 
 function showEvent(text) {
   last = null;
-  append(node("li", "event", text));
+  const row = node("li", "event", text);
+  append(row);
+  return row;
 }
 
 function showTyping() {
@@ -269,7 +291,8 @@ function showRoom() {
   empty("Nothing has been said here yet.\nOpen this page in a second tab to have company.");
   $("newer").hidden = true;
   shown.clear();
-  last = null;
+  last = position = null; // with an empty page there is nothing to go on from
+  missed = 0;
   showMembers([]);
   notice("");
   fault("name-fault", "");
@@ -309,7 +332,10 @@ $("compose").onsubmit = (e) => {
   $("log").scrollTop = $("log").scrollHeight;
 };
 
-$("leave").onclick = () => send({ type: "client_user_leave" });
+$("leave").onclick = () => {
+  leaving = true;
+  send({ type: "client_user_leave" });
+};
 $("dismiss").onclick = () => notice("");
 $("retry").onclick = () => {
   attempts = 0;

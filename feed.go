@@ -1,0 +1,386 @@
+package wsrouter
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wsrouter-go/wsrouter/broker"
+	"github.com/wsrouter-go/wsrouter/internal/wsconn"
+)
+
+// A feed brings the messages of a place from the broker to the members that are connected here, by one subscription. It lives as long as
+// the place has members; one that comes later has another feed.
+//
+// Messages come into the inbox. A goroutine, which is there while something is in it, hands them to the members and writes them to the network,
+// round by round: what comes during a round leaves together in the next, by one write for each member.
+type feed struct {
+	hub    *hub
+	room   *room
+	topic  string
+	ctx    context.Context // ends with the feed
+	cancel context.CancelFunc
+	ready  chan struct{} // closed when it is subscribed, or cannot be
+	err    error         // why it cannot; of ready
+	round  chan struct{} // tells the end of one
+	prefix []byte        // of the member that holds a position
+
+	// Of who hands out.
+	pause time.Time // until when the next round waits
+
+	mu      sync.Mutex
+	inbox   []*cast
+	waiting int             // bytes of it
+	got     broker.Position // of the last message that came
+	begun   bool            // it is known where the subscription begins
+	running bool            // the goroutine is there
+	drained chan struct{}   // closed when waiting is less than half an outbox; nil: nobody waits for that
+
+	history // of room.mu
+}
+
+// A cast is a message of a place on its way to the members that are connected here.
+type cast struct {
+	at      broker.Position
+	message *message
+	wsconn.Item
+	except []uint64 // connections of this node that it is not for
+
+	bye  *wsconn.End // in place of a message: closes all
+	lost bool        // in place of a message: what was between the last one and at is lost
+}
+
+// size is what c counts for.
+func (c *cast) size() int {
+	if c.Frame == nil {
+		return 0
+	}
+	return c.Len()
+}
+
+// feed makes the feed of a room and begins to subscribe. The caller holds rooms.mu.
+func (h *hub) feed(m *room) *feed {
+	f := &feed{hub: h, room: m, topic: m.topic(), ready: make(chan struct{}), round: make(chan struct{}, 1)}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	if s := h.router.opts.Resume; s != nil && m.kind == ofRoom {
+		f.prefix = positionPrefix(s.Member, m.name)
+	}
+	h.run(f.live)
+	return f
+}
+
+// live subscribes, waits for the end and unsubscribes.
+func (f *feed) live() {
+	ctx, cancel := context.WithTimeout(f.ctx, joinWait)
+	at, unsubscribe, err := f.hub.broker.Subscribe(ctx, f.topic, f.receive)
+	cancel()
+	if err != nil {
+		f.err = fmt.Errorf("wsrouter: Join: subscribe: %w", err)
+		f.hub.router.rooms.abandon(f.room)
+		close(f.ready)
+		return
+	}
+	f.begin(at)
+	close(f.ready)
+	<-f.ctx.Done()
+	if err := unsubscribe(); err != nil {
+		tell(func() {
+			f.hub.router.logger().Warn("wsrouter: unsubscribe failed", "topic", brief(f.topic), "err", err)
+		})
+	}
+}
+
+// begin notes the position that the subscription begins at. Messages after it may have come already.
+func (f *feed) begin(at broker.Position) {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.got == (broker.Position{}) {
+		f.got = at
+	}
+	f.start(at)
+	f.begun = true
+	f.wake()
+}
+
+// abandon lets who joins from now on try anew.
+func (r *rooms) abandon(m *room) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byPlace[m.place] == m {
+		delete(r.byPlace, m.place)
+	}
+}
+
+// end lets go of the subscription, without waiting for it. The caller holds rooms.mu.
+func (f *feed) end() { f.cancel() }
+
+// receive takes a message from the broker.
+func (f *feed) receive(msg broker.Message) {
+	if f.ctx.Err() != nil {
+		return
+	}
+	f.mu.Lock()
+	before := f.got
+	f.mu.Unlock()
+	anew := before.Epoch != msg.Epoch && before.Epoch != ""
+	if !anew && before.Epoch != "" && msg.Seq <= before.Seq && !msg.Lost {
+		f.hub.refuse(f, fmt.Errorf("its place %d is not after %d", msg.Seq, before.Seq))
+		return
+	}
+	var news []*cast
+	if msg.Lost || anew {
+		f.hub.counts.gaps.Add(1)
+		at := msg.Position
+		if msg.Data != nil {
+			at.Seq = msg.Prev
+		}
+		news = append(news, &cast{at: at, lost: true})
+	}
+	if msg.Data != nil {
+		c, err := f.hub.decode(f, msg)
+		if err != nil {
+			f.hub.refuse(f, err)
+		} else {
+			news = append(news, c)
+		}
+	}
+	f.put(msg.Position, news)
+}
+
+// put appends news to the inbox. One that is full has lost what is in it.
+func (f *feed) put(at broker.Position, news []*cast) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.got = at
+	for _, c := range news {
+		f.waiting += c.size()
+		f.inbox = append(f.inbox, c)
+	}
+	if f.waiting > maxInbox {
+		f.hub.counts.gaps.Add(1)
+		f.inbox, f.waiting = []*cast{{at: at, lost: true}}, 0
+	}
+	f.wake()
+}
+
+// wake starts the goroutine if there is something for it. The caller holds mu.
+func (f *feed) wake() {
+	if f.begun && !f.running && len(f.inbox) > 0 {
+		f.running = true
+		f.hub.run(f.hand)
+	}
+}
+
+// awaitInbox waits until less than half an outbox is to be handed out: who publishes must not be quicker than those who read.
+func (f *feed) awaitInbox(ctx context.Context) error {
+	for {
+		f.mu.Lock()
+		if f.waiting < f.hub.router.opts.Outbox/2 {
+			f.mu.Unlock()
+			return nil
+		}
+		if f.drained == nil {
+			f.drained = make(chan struct{})
+		}
+		drained := f.drained
+		f.mu.Unlock()
+		select {
+		case <-drained:
+		case <-f.ctx.Done():
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// A round for many members costs a write for each of them, however many messages it has. So where messages come faster than rounds go out the next one
+// waits, for a time that grows with the members, and takes more with it. A round of one message says that they do not: nothing waits behind it.
+const (
+	pausePerMember = 60 * time.Microsecond
+	shortestPause  = time.Millisecond // a shorter one is none: timers are no finer
+	longestPause   = 80 * time.Millisecond
+	fullBatch      = 5 // messages; a smaller round has a shorter pause
+)
+
+// pauseAfter is how long after the beginning of a round of n messages for so many members the next one may begin.
+func pauseAfter(n, members int) time.Duration {
+	pause := min(time.Duration(members)*pausePerMember, longestPause)
+	return pause * time.Duration(min(n, fullBatch)-1) / (fullBatch - 1)
+}
+
+// hand hands out what is in the inbox until that is empty.
+func (f *feed) hand() {
+	for {
+		f.rest()
+		batch := f.take()
+		if batch == nil {
+			return
+		}
+		begun := time.Now()
+		sockets := f.handOut(batch)
+		f.pause = begun.Add(pauseAfter(len(batch), len(sockets)))
+		if len(sockets) > 0 {
+			f.hub.router.loop.FlushAll(sockets, func() { f.round <- struct{}{} })
+			<-f.round
+		}
+		f.observe(batch)
+	}
+}
+
+// rest waits for the end of the pause.
+func (f *feed) rest() {
+	wait := time.Until(f.pause)
+	if wait < shortestPause {
+		return
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-f.ctx.Done():
+	}
+}
+
+// take takes a round's share out of the inbox: as much as outboxes have room for, and nothing behind a bye. With nothing there, nil, the
+// goroutine is over.
+func (f *feed) take() (batch []*cast) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	half := f.hub.router.opts.Outbox / 2
+	bytes, n := 0, 0
+	for _, c := range f.inbox {
+		if n > 0 && bytes+c.size() > half {
+			break
+		}
+		bytes += c.size()
+		if n++; c.bye != nil {
+			break
+		}
+	}
+	batch = f.inbox[:n:n]
+	if f.inbox = f.inbox[n:]; len(f.inbox) == 0 {
+		f.inbox = nil
+	}
+	f.waiting -= bytes
+	if f.waiting < half && f.drained != nil {
+		close(f.drained)
+		f.drained = nil
+	}
+	if n == 0 {
+		f.running = false
+		return nil
+	}
+	return batch
+}
+
+// handOut queues a batch for the members and returns the sockets to be flushed.
+func (f *feed) handOut(batch []*cast) (flush []*wsconn.Socket) {
+	m := f.room
+	m.mu.Lock()
+	h := f.record(batch)
+	if len(h.items) > 0 && len(m.members) > 0 {
+		flush = make([]*wsconn.Socket, 0, len(m.members))
+		h.all = wsconn.Together(h.items)
+		for _, c := range m.members {
+			if f.give(c, h) {
+				flush = append(flush, c.socket)
+			}
+		}
+	}
+	var closing []*conn
+	if h.bye != nil {
+		closing = slices.Clone(m.members)
+	}
+	m.mu.Unlock()
+	for _, c := range closing {
+		c.close(h.bye.Code, h.bye.Reason)
+	}
+	return flush
+}
+
+// handout is a batch as members get it.
+type handout struct {
+	casts []*cast // that have a frame
+	items []*wsconn.Item
+	all   *wsconn.Frame // of items together
+	some  bool          // a cast leaves somebody out
+	bye   *wsconn.End
+}
+
+func (h *handout) add(c *cast) {
+	h.casts = append(h.casts, c)
+	h.items = append(h.items, &c.Item)
+	h.some = h.some || c.except != nil
+}
+
+// give queues h for c. The caller holds room.mu.
+func (f *feed) give(c *conn, h *handout) (flush bool) {
+	casts, items, all := h.casts, h.items, h.all
+	if skip := f.skips[c]; h.some || skip > 0 {
+		casts, items = nil, nil
+		for i, k := range h.casts {
+			if !slices.Contains(k.except, c.id) && k.at.Seq > skip {
+				casts, items = append(casts, k), append(items, h.items[i])
+			}
+		}
+		if len(items) == 0 {
+			return false
+		}
+		if len(items) < len(h.items) {
+			all = wsconn.Together(items)
+		}
+	}
+	if c.hook != nil {
+		for _, k := range casts {
+			c.inspectBroadcast(k.message, k.Data())
+		}
+	}
+	return c.socket.QueueAll(all, items)
+}
+
+// observe tells of a batch.
+func (f *feed) observe(batch []*cast) {
+	for _, c := range batch {
+		if c.Frame != nil {
+			f.hub.router.observeBroadcast(context.Background(), c.message, c.Data(), c.Queued)
+		}
+	}
+}
+
+// await waits until the feed is subscribed.
+func (f *feed) await(ctx context.Context) error {
+	select {
+	case <-f.ready:
+		return f.err
+	case <-ctx.Done():
+		return ErrClosed
+	}
+}
+
+// join adds c to a place, when its feed is there.
+func (h *hub) join(p place, c *conn) error {
+	r := &h.router.rooms
+	r.mu.Lock()
+	m, err := r.enter(p, c)
+	if m == nil {
+		r.mu.Unlock()
+		return err
+	}
+	m.joining++
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		m.joining--
+		r.close(m)
+	}()
+	if err := m.feed.await(c.ctx); err != nil {
+		return err
+	}
+	return m.feed.admit(c)
+}

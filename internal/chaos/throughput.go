@@ -1,0 +1,168 @@
+//go:build linux && (amd64 || arm64)
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+// throughput is what the bars of that name ask for.
+type throughput struct {
+	Socks     int
+	PerSecond float64
+	For       time.Duration // of the flow into one room; others take a third
+	Rounds    int           // of pairs
+	Idle      bool
+	Only      string // one part
+	Profile   string // prefix of files for CPU profiles of the nodes; "": none
+}
+
+// bed is a cluster of three nodes, or one node with a broker of its own, under a load.
+func (t throughput) bed(nats bool, cr crowded) (*bed, error) {
+	cfg := nodeConfig{Idle: t.Idle}
+	if !nats {
+		c, err := startAlone(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return newBed(c, cr)
+	}
+	c, err := startCluster(3, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.direct(); err != nil {
+		c.stop()
+		return nil, err
+	}
+	return newBed(c, cr)
+}
+
+// once is one flow on a bed of its own, after a warm-up.
+func (t throughput) once(nats bool, cr crowded, f flow) (c cost, err error) {
+	b, err := t.bed(nats, cr)
+	if b != nil {
+		defer b.stop()
+	}
+	if err != nil {
+		return c, err
+	}
+	warm := f
+	warm.For = min(f.For/4, 3*time.Second)
+	if _, err := b.pour(warm, nil); err != nil {
+		return c, fmt.Errorf("warm-up: %w", err)
+	}
+	return b.pour(f, func() {
+		if t.Profile != "" {
+			b.profile(fmt.Sprintf("%s%d-%s", t.Profile, cr.Rooms, b.nodes[0].cfg.Name), f.For)
+		}
+	})
+}
+
+// profile has the first node write a profile.
+func (b *bed) profile(path string, d time.Duration) {
+	if err := b.nodes[0].ask("profile", profiling{path + ".prof", d}, nil); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}
+
+// pairs are rounds of both brokers: the last over NATS, and the median of the ratios of what a delivery costs.
+func (t throughput) pairs(cr crowded, f flow, say func(string, ...any)) (nats cost, ratio float64, err error) {
+	var ratios []float64
+	for range t.Rounds {
+		if nats, err = t.once(true, cr, f); err != nil {
+			return nats, 0, fmt.Errorf("over NATS: %w", err)
+		}
+		say("%d rooms, NATS: %v", cr.Rooms, &nats)
+		alone, err := t.once(false, cr, f)
+		if err != nil {
+			return nats, 0, fmt.Errorf("in one process: %w", err)
+		}
+		say("%d rooms, in one process: %v", cr.Rooms, &alone)
+		ratios = append(ratios, nats.perDelivery/alone.perDelivery)
+	}
+	return nats, median(ratios), nil
+}
+
+func (c *cost) String() string {
+	return fmt.Sprintf("%.3f µs/delivery (nodes %.3f, broker %.3f), p50 %v, p99 %v, %d deliveries in %.1f s, load %.1f s CPU, publishers behind by %v at most",
+		c.perDelivery, c.nodesPerDelivery, c.brokerPerThat, inMilliseconds(c.P50), inMilliseconds(c.P99), c.Deliveries, c.Took.Seconds(), c.Load.Seconds(), inMilliseconds(c.Behind))
+}
+
+func (t throughput) run(say func(string, ...any)) (r report, err error) {
+	r = report{Title: "Throughput", About: fmt.Sprintf("%d clients over three nodes and a NATS server on files, each a process of its own, beside one node with the in-process broker; messages of 256 bytes. "+
+		"The cost is the CPU of nodes and broker for each message that a client hears, kernel included. Ratios are medians of %d pairs.", t.Socks, t.Rounds)}
+	for _, part := range []struct {
+		name string
+		run  func(*report, func(string, ...any)) error
+	}{{"room", t.room}, {"rooms", t.rooms}, {"many", t.many}, {"slow", t.slow}} {
+		if t.Only == "" || t.Only == part.name {
+			if err := part.run(&r, say); err != nil {
+				return r, err
+			}
+		}
+	}
+	return r, nil
+}
+
+// room is one room with all clients.
+func (t throughput) room(r *report, say func(string, ...any)) error {
+	nats, ratio, err := t.pairs(crowded{1, t.Socks, t.Socks}, t.flow(t.For), say)
+	if err != nil {
+		return err
+	}
+	r.add(true, fmt.Sprintf("one room, %.1f M deliveries/s offered for %v: lost", float64(t.Socks)*t.PerSecond/1e6, t.For), "0", "0") // pour would have failed
+	r.add(nats.P99 <= 400*time.Millisecond, "its p99", inMilliseconds(nats.P99), "≤ 400 ms")
+	r.add(nats.perDelivery <= 0.45, "its cost", fmt.Sprintf("%.2f µs", nats.perDelivery), "≤ 0.45 µs")
+	r.add(ratio <= 1.10, "NATS against in-process", fmt.Sprintf("%.2f ×", ratio), "≤ 1.10 ×")
+	return nil
+}
+
+// rooms are of 10 clients each.
+func (t throughput) rooms(r *report, say func(string, ...any)) error {
+	cr := crowded{t.Socks / 10, 10, t.Socks}
+	nats, ratio, err := t.pairs(cr, t.flow(t.For/3), say)
+	if err != nil {
+		return err
+	}
+	r.note(fmt.Sprintf("%d rooms of 10, %.0f publishes/s: cost", cr.Rooms, t.PerSecond), fmt.Sprintf("%.2f µs", nats.perDelivery))
+	r.add(ratio <= 1.8, "NATS against in-process", fmt.Sprintf("%.2f ×", ratio), "≤ 1.8 ×")
+	return nil
+}
+
+// many rooms cost more than few.
+func (t throughput) many(r *report, say func(string, ...any)) error {
+	var ratios []float64
+	for range t.Rounds {
+		few, err := t.once(true, crowded{100, 10, t.Socks}, t.flow(t.For/3))
+		if err != nil {
+			return err
+		}
+		say("100 rooms: %v", &few)
+		many, err := t.once(true, crowded{10_000, 10, t.Socks}, t.flow(t.For/3))
+		if err != nil {
+			return err
+		}
+		say("10,000 rooms: %v", &many)
+		ratios = append(ratios, many.perDelivery/few.perDelivery)
+	}
+	r.add(median(ratios) <= 1.3, "cost in 10,000 rooms of 10 against 100 of them", fmt.Sprintf("%.2f ×", median(ratios)), "≤ 1.3 ×")
+	return nil
+}
+
+// slow is how late messages are that nothing hurries.
+func (t throughput) slow(r *report, say func(string, ...any)) error {
+	c, err := t.once(true, crowded{1, 10, 10}, flow{PerSecond: 10, For: t.For / 2, Bytes: 256})
+	if err != nil {
+		return err
+	}
+	say("10 publishes/s: %v", &c)
+	r.add(c.P50 <= 5*time.Millisecond, "p50 at 10 publishes/s", inMilliseconds(c.P50), "≤ 5 ms")
+	return nil
+}
+
+func (t throughput) flow(d time.Duration) flow {
+	return flow{PerSecond: t.PerSecond, For: d, Bytes: 256}
+}

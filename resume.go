@@ -1,0 +1,773 @@
+package wsrouter
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/wsrouter-go/wsrouter/broker"
+	"github.com/wsrouter-go/wsrouter/internal/wsconn"
+	"github.com/wsrouter-go/wsrouter/schema"
+)
+
+// Resume lets a client that comes back have what it missed. The client keeps, for each room, the latest [RoomPosition] that it was told in
+// a [Joined], a [Resync] or any message, and presents them in the next handshake. Where it joins again it hears either all that it missed, in order and once, or
+// that it cannot have it.
+//
+// Each process keeps the last messages of each room that has members there; what is older comes from the broker's history. Resume needs
+// [OverflowClose] or [OverflowWait]: a client that reads too slowly is closed and resumes, where with the other policies it would miss messages and not
+// know it. Messages of a type with delivery "latest" carry no position, because a newer one takes the place of an older one that waits: who
+// resumes gets the newest of each key since its position, maybe once more. So does what is no JSON object.
+type Resume struct {
+	// Param is the query parameter of the handshake in which a client that comes back presents the positions it has reached: a JSON object from
+	// room to [RoomPosition].At, of at most 8 KiB and 128 rooms. Anything else is refused with 400; a position that says nothing here only
+	// means a Resync. If empty, "resume".
+	Param string
+	// Member of every message of a room that holds its [RoomPosition]. If empty, "position".
+	Member string
+	// Messages and Bytes that one room keeps in this process, and replays at most to one client; a client that missed more starts afresh. If
+	// zero, 1,000, and half of Options.Outbox. Bytes is at most Options.Outbox.
+	Messages, Bytes int
+	// Rate is how many bytes of replays the router queues in a second, for all clients. If zero, 64 MiB. Negative: no limit.
+	Rate int
+}
+
+// Limits of what a client presents.
+const (
+	maxPositions     = 8 << 10 // bytes
+	maxPositionRooms = maxRooms
+)
+
+// Rates of what replays cost.
+const (
+	historyPause = 100 * time.Millisecond // between two requests for the history of a room
+	replayBurst  = 100 * time.Millisecond // of Resume.Rate, at once
+)
+
+// withDefaults returns a copy of s with its defaults filled in. It panics if a value is impossible.
+func (s *Resume) withDefaults(o *Options) *Resume {
+	if s == nil {
+		return nil
+	}
+	f := *s
+	f.Param = orElse(f.Param, "resume")
+	f.Member = orElse(f.Member, "position")
+	f.Messages = orElse(f.Messages, 1000)
+	f.Bytes = orElse(f.Bytes, o.Outbox/2)
+	f.Rate = orElse(f.Rate, 64<<20)
+	switch {
+	case f.Member == o.Discriminator || f.Member == o.Payload || f.Member == o.IDMember:
+		panic(fmt.Sprintf("wsrouter: New: Resume.Member %q is taken by another option", f.Member))
+	case strings.ContainsAny(f.Param, "&=#%+ \t\r\n"):
+		panic(fmt.Sprintf("wsrouter: New: Resume.Param %q is no name of a query parameter", f.Param))
+	case f.Messages < 0:
+		panic(fmt.Sprintf("wsrouter: New: Resume.Messages is %d", f.Messages))
+	case f.Bytes < 0 || f.Bytes > o.Outbox:
+		panic(fmt.Sprintf("wsrouter: New: Resume.Bytes is %d, want at most Outbox, which is %d: a replay has to fit", f.Bytes, o.Outbox))
+	case o.Overflow == OverflowDropOldest || o.Overflow == OverflowDropNewest:
+		panic("wsrouter: New: Resume needs OverflowClose or OverflowWait: a client whose messages are dropped would not know that it missed them")
+	}
+	return &f
+}
+
+// RoomPosition is how far a room has come with a message.
+type RoomPosition struct {
+	_    struct{} `doc:"How far a room has come with a message. Keep the latest of each room, and present them when you connect again."`
+	Room string   `json:"room" example:"lobby" doc:"The room that the message belongs to."`
+	At   string   `json:"at" example:"k3JX7Q2M-1042" doc:"What to present for this room after a reconnect. To be kept as it is: it means nothing to a client."`
+}
+
+// Joined tells a client that it is in a room, and from which position on it hears everything.
+type Joined struct {
+	_         struct{}     `doc:"You are in a room, and hear everything that comes after the position."`
+	Room      string       `json:"room" example:"lobby"`
+	Position  RoomPosition `json:"position"`
+	Recovered *bool        `json:"recovered,omitzero" doc:"Absent if you presented no position of this room. true: all that you missed follows, in order, each message once. false: it cannot be had, and what says so follows at once; no part of it was sent."`
+	Missed    int          `json:"missed,omitzero" doc:"How many messages follow that you missed."`
+}
+
+// Resync tells a client that messages of a room are lost for it: what it knows of the room has to be asked for again. Later messages follow from
+// Position on; without one the client is not in the room.
+type Resync struct {
+	_        struct{}      `doc:"You missed messages of a room for good. Ask for its state again, as if you came for the first time; the connection goes on."`
+	Room     string        `json:"room" example:"lobby"`
+	Reason   string        `json:"reason" enum:"overrun,epoch,unknown,lost,refused" doc:"overrun: you missed more than is kept. epoch: the history has begun anew. unknown: the position says nothing here. lost: messages were lost between servers. refused: you may not be in the room, or there is none."`
+	Position *RoomPosition `json:"position,omitzero" doc:"From here on you hear everything again. Absent: you are not in the room."`
+}
+
+// Reasons of a Resync.
+const (
+	reasonOverrun = "overrun"
+	reasonEpoch   = "epoch"
+	reasonUnknown = "unknown"
+	reasonLost    = "lost"
+	reasonRefused = "refused"
+)
+
+// OnResume sets the hook that is asked for each room that a client presents a position of and that OnConnect has not joined, after OnConnect: nil joins
+// it, any error does not. A client hears of a refusal what it hears of a room that is not there: a Resync without a position. Without the hook, presented
+// positions wait for Join. It needs [Options.Resume].
+func (r *Router[S]) OnResume(fn func(ctx context.Context, c *Conn[S], room string) error) {
+	r.core.declaringOnce("OnResume", fn == nil, r.core.onResume != nil)
+	if r.core.opts.Resume == nil {
+		panic("wsrouter: OnResume: Options.Resume is nil")
+	}
+	r.core.onResume = func(ctx context.Context, c *conn, room string) error { return fn(ctx, c.owner.(*Conn[S]), room) }
+}
+
+// A position is what a client has presented for a room.
+type position struct {
+	at    broker.Position
+	text  string
+	valid bool // text was read
+
+	// Of room.mu.
+	exists bool   // the broker knows it though the feed has not come so far
+	reason string // why History does not help; "": it is not known
+	err    error  // why it could not be asked
+}
+
+// parsePosition reads what formatPosition has written. Anything else is not valid.
+func parsePosition(text string) *position {
+	p := &position{text: text}
+	i := strings.LastIndexByte(text, '-')
+	if i < 0 {
+		return p
+	}
+	seq, err := strconv.ParseUint(text[i+1:], 10, 64)
+	p.at = broker.Position{Epoch: text[:i], Seq: seq}
+	p.valid = err == nil && formatPosition(p.at) == text
+	return p
+}
+
+func formatPosition(p broker.Position) string { return p.Epoch + "-" + strconv.FormatUint(p.Seq, 10) }
+
+// parsePositions reads the parameter of a handshake. A nil map: there is none in it.
+func parsePositions(text string) (map[string]*position, error) {
+	if len(text) > maxPositions {
+		return nil, fmt.Errorf("has %d bytes, more than %d", len(text), maxPositions)
+	}
+	var texts map[string]string
+	if err := jsonv2.Unmarshal([]byte(text), &texts); err != nil || texts == nil {
+		return nil, errors.New("is no JSON object from rooms to positions")
+	}
+	if len(texts) > maxPositionRooms {
+		return nil, fmt.Errorf("names %d rooms, more than %d", len(texts), maxPositionRooms)
+	}
+	var list map[string]*position
+	for room, at := range texts {
+		if room == "" || len(room) > maxName {
+			return nil, fmt.Errorf("names a room of %d bytes, want 1 to %d", len(room), maxName)
+		}
+		if list == nil {
+			list = map[string]*position{}
+		}
+		list[room] = parsePosition(at)
+	}
+	return list, nil
+}
+
+// checkResume reads the positions that the client presents.
+func (r *router) checkResume(c *conn, req *http.Request) *refusal {
+	s := r.opts.Resume
+	if s == nil {
+		return nil
+	}
+	values := req.URL.Query()[s.Param]
+	if len(values) == 0 {
+		return nil
+	}
+	issue := schema.Issue{Path: "/query/" + pointerEscape(s.Param)}
+	var err error
+	if len(values) > 1 {
+		issue.Code, err = "duplicate", fmt.Errorf("is given %d times, want one value", len(values))
+	} else {
+		issue.Code = "resume"
+		c.presented, err = parsePositions(values[0])
+	}
+	if err != nil {
+		issue.Message = err.Error()
+		issues := []schema.Issue{issue}
+		return &refusal{status: http.StatusBadRequest, Code: codeInvalid, Detail: invalid(issues).reply().Detail, Issues: issues}
+	}
+	return nil
+}
+
+// refuseParam panics if the session reads the parameter of positions itself.
+func (s *session) refuseParam(r *Resume) {
+	for _, p := range s.params {
+		for _, src := range p.sources {
+			if r != nil && src.in == "query" && src.name == r.Param {
+				panic(fmt.Sprintf("wsrouter: New[%v]: %s: query parameter %q is that of Options.Resume: give Resume.Param another name", s.typ, p.goName, r.Param))
+			}
+		}
+	}
+}
+
+// resumeSpec describes Options.Resume, nil if there is none. It needs no frozen router: names of these messages come from the options alone.
+func (r *router) resumeSpec() *ResumeSpec {
+	o := r.opts.Resume
+	if o == nil {
+		return nil
+	}
+	return &ResumeSpec{
+		Param:  o.Param,
+		Member: o.Member,
+		Joined: cmp.Or(r.messages.names[reflect.TypeFor[Joined]()], "joined"),
+		Resync: cmp.Or(r.messages.names[reflect.TypeFor[Resync]()], "resync"),
+	}
+}
+
+// describeResume documents the parameter.
+func (r *router) describeResume() Param {
+	s := r.resumeSpec()
+	return Param{Name: s.Param, In: "query", Description: fmt.Sprintf("For a client that comes back and wants what it missed: a JSON object from the name of a room to the latest `at` that it was told for it, in `%s`, "+
+		"`%s` or the member `%s` of any message, URL-encoded: at most %d KiB before that, and %d rooms. For each room that it is let into again, the server says `%[1]s` with `recovered: true`, and all that was missed follows; "+
+		"or with `recovered: false`, and `%[2]s` follows. A room that it is not let into is told of by `%[2]s` without a position. Anything else than such an object is refused with 400.",
+		s.Joined, s.Resync, s.Member, maxPositions>>10, maxPositionRooms),
+		Schema: []byte(`{"type":"string","contentMediaType":"application/json","maxLength":` + strconv.Itoa(maxPositions) + `,"examples":["{\"lobby\":\"k3JX7Q2M-1042\"}"]}`)}
+}
+
+// resume joins the rooms that the client has presented and OnConnect has not joined.
+func (c *conn) resume() {
+	r := c.router
+	if r.onResume == nil {
+		return
+	}
+	r.rooms.mu.RLock()
+	names := slices.Sorted(maps.Keys(c.presented))
+	r.rooms.mu.RUnlock()
+	c.phase = "OnResume"
+	for _, name := range names {
+		if c.ctx.Err() != nil {
+			return
+		}
+		if err := r.onResume(c.ctx, c, name); err != nil {
+			c.refuseRoom(name, err)
+			continue
+		}
+		err := r.joinRoom(name, c)
+		if err != nil && c.ctx.Err() == nil { // it keeps its positions and tries another time, perhaps another node
+			c.logger().Warn("wsrouter: room not resumed, connection closed", "room", brief(name), "err", err)
+			c.close(1013, "try again later")
+			return
+		}
+	}
+}
+
+// refuseRoom tells the client that it is not in a room, not why.
+func (c *conn) refuseRoom(name string, why error) {
+	c.logger().Debug("wsrouter: room not resumed", "room", brief(name), "err", why)
+	c.forget(name)
+	c.router.rooms.hub.counts.resyncs.Add(1)
+	if err := c.send(c.ctx, Resync{Room: name, Reason: reasonRefused}, nil); err != nil && !over(c.ctx, err) {
+		c.logger().Error("wsrouter: resync not sent", "err", err)
+	}
+}
+
+// forget drops what the client has presented for a room.
+func (c *conn) forget(room string) {
+	c.router.rooms.mu.Lock()
+	defer c.router.rooms.mu.Unlock()
+	delete(c.presented, room)
+}
+
+// presents returns what the client has presented for the feed's room, or nil.
+func (f *feed) presents(c *conn) *position {
+	if f.room.kind != ofRoom {
+		return nil
+	}
+	r := &f.hub.router.rooms
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return c.presented[f.room.name]
+}
+
+// admit makes c a member, after what it missed.
+func (f *feed) admit(c *conn) error {
+	missed := f.presents(c)
+	if missed != nil {
+		if err := f.prepare(c, missed); err != nil {
+			return err
+		}
+	}
+	flush, err := f.seat(c, missed)
+	if flush {
+		c.socket.Flush()
+	}
+	return err
+}
+
+// prepare waits until all is there that c missed, if it can be had, and until c and the router can take it.
+func (f *feed) prepare(c *conn, missed *position) error {
+	if err := f.fetch(c.ctx, missed); err != nil {
+		return err
+	}
+	o := &f.hub.router.opts
+	if err := f.hub.replays.wait(c.ctx, f.size(missed), o.Resume.Rate); err != nil {
+		return ErrClosed
+	}
+	for c.socket.Waiting() > o.Outbox/2 {
+		if err := c.socket.Wait(c.ctx); err != nil {
+			return ErrClosed
+		}
+	}
+	return nil
+}
+
+// seat makes c a member and queues what it is told first. Nothing comes between what it missed and what comes later: who hands out holds room.mu too.
+func (f *feed) seat(c *conn, missed *position) (flush bool, err error) {
+	r, m := &f.hub.router.rooms, f.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case c.ctx.Err() != nil:
+		return false, ErrClosed
+	case c.membership(m) >= 0: // another goroutine was quicker
+		return false, nil
+	case m.kind == ofRoom && c.rooms() >= maxRooms:
+		return false, errRooms
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f.hub.router.opts.Resume != nil && m.kind == ofRoom {
+		items, err := f.welcome(c, missed)
+		if err != nil {
+			return false, err
+		}
+		delete(c.presented, m.name)
+		flush = c.socket.QueueAll(wsconn.Together(items), items)
+	}
+	r.add(m, c)
+	return flush, nil
+}
+
+// pace spreads bytes over time.
+type pace struct {
+	mu   sync.Mutex
+	next time.Time // when all that was allowed so far has passed
+}
+
+// wait lets n bytes pass, at rate bytes a second.
+func (p *pace) wait(ctx context.Context, n, rate int) error {
+	if rate < 0 || n == 0 {
+		return nil
+	}
+	p.mu.Lock()
+	now := time.Now()
+	if p.next.Before(now) {
+		p.next = now
+	}
+	wait := p.next.Sub(now) - replayBurst
+	p.next = p.next.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
+	p.mu.Unlock()
+	if wait <= 0 {
+		return nil
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// history is what a feed remembers of its room. All of it is guarded by room.mu.
+type history struct {
+	at    broker.Position  // of the last message that the members have
+	ring  []*cast          // all messages after base up to at, oldest first; empty without Options.Resume
+	base  uint64           // of the epoch of at
+	bytes int              // of ring
+	skips map[*conn]uint64 // members that are further than at, and how far
+
+	wanted   []*want
+	fetching bool
+	overrun  uint64 // History does not reach back to before here
+}
+
+// A want is a client that waits for the broker's history.
+type want struct {
+	*position
+	done chan struct{}
+}
+
+// Below, the caller holds room.mu.
+
+// start forgets everything: what is remembered begins after at.
+func (h *history) start(at broker.Position) {
+	h.at, h.base = at, at.Seq
+	h.ring, h.bytes, h.overrun = nil, 0, 0
+}
+
+// record takes note of a batch and returns it as members get it.
+func (f *feed) record(batch []*cast) *handout {
+	out := &handout{}
+	maps.DeleteFunc(f.skips, func(_ *conn, seq uint64) bool { return seq <= f.at.Seq })
+	for _, c := range batch {
+		switch {
+		case c.lost:
+			f.start(c.at)
+			clear(f.skips)
+			if word := f.lossTold(c); word != nil {
+				out.add(word)
+			}
+			continue
+		case c.bye != nil:
+			out.bye = c.bye
+		default:
+			out.add(c)
+			f.keep(c)
+		}
+		f.at = c.at
+	}
+	return out
+}
+
+// lossTold is what members are told of a loss, nil if they are told nothing.
+func (f *feed) lossTold(c *cast) *cast {
+	if f.hub.router.opts.Resume == nil || f.room.kind != ofRoom {
+		return nil
+	}
+	word, err := f.word(Resync{Room: f.room.name, Reason: reasonLost, Position: &RoomPosition{Room: f.room.name, At: formatPosition(c.at)}})
+	if err != nil {
+		f.hub.refuse(f, err)
+		return nil
+	}
+	word.at = c.at
+	f.hub.counts.resyncs.Add(uint64(len(f.room.members)))
+	return word
+}
+
+// word is a message of the router's own.
+func (f *feed) word(msg any) (*cast, error) {
+	r := f.hub.router
+	m, b, err := r.encode(msg, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &cast{message: m, Item: wsconn.Item{Delivery: wsconn.Delivery{Whole: true}, Frame: wsconn.NewFrame(b, r.opts.Binary)}}, nil
+}
+
+// keep remembers a message that comes after all others.
+func (f *feed) keep(c *cast) {
+	if f.hub.router.opts.Resume == nil || f.room.kind != ofRoom {
+		return
+	}
+	f.ring = append(f.ring, c)
+	f.bytes += c.size()
+	f.trim()
+}
+
+// trim forgets what is more than Options.Resume allows.
+func (f *feed) trim() {
+	s := f.hub.router.opts.Resume
+	n := 0
+	for len(f.ring)-n > s.Messages || f.bytes > s.Bytes {
+		f.base = f.ring[n].at.Seq
+		f.bytes -= f.ring[n].size()
+		f.ring[n] = nil
+		n++
+	}
+	f.ring = f.ring[n:] // append moves what is left to new memory, now and then
+}
+
+// since are the remembered messages after seq.
+func (h *history) since(seq uint64) []*cast {
+	i, _ := slices.BinarySearchFunc(h.ring, seq, func(c *cast, seq uint64) int { return cmp.Compare(c.at.Seq, seq+1) })
+	return h.ring[i:]
+}
+
+// missing says why what was missed since p is not there, "" if it is.
+func (f *feed) missing(p *position) (reason string) {
+	f.mu.Lock()
+	got := f.got
+	f.mu.Unlock()
+	switch {
+	case !p.valid:
+		return reasonUnknown
+	case p.at.Epoch != f.at.Epoch:
+		return reasonEpoch
+	case p.at.Seq < f.base:
+		return orElse(p.reason, reasonOverrun)
+	case p.at.Seq > max(f.at.Seq, got.Seq) && !p.exists:
+		return orElse(p.reason, reasonUnknown)
+	}
+	return ""
+}
+
+// welcome is what c hears first as a member.
+func (f *feed) welcome(c *conn, missed *position) (items []*wsconn.Item, err error) {
+	name := f.room.name
+	here := RoomPosition{Room: name, At: formatPosition(f.at)}
+	joined, reason := Joined{Room: name, Position: here}, ""
+	var replay []*wsconn.Item
+	if missed != nil {
+		reason = f.missing(missed)
+		recovered := reason == ""
+		joined.Recovered = &recovered
+		if recovered {
+			replay = newestOf(f.since(missed.at.Seq))
+			joined.Missed, joined.Position.At = len(replay), missed.text
+			f.skip(c, missed.at.Seq)
+			f.hub.counts.replays.Add(1)
+		}
+	}
+	words := []any{joined}
+	if reason != "" {
+		words = append(words, Resync{Room: name, Reason: reason, Position: &here})
+		f.hub.counts.resyncs.Add(1)
+	}
+	for _, w := range words {
+		word, err := f.word(w)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, &word.Item)
+	}
+	return append(items, replay...), nil
+}
+
+// skip keeps messages up to seq from c, who has them already.
+func (f *feed) skip(c *conn, seq uint64) {
+	if seq <= f.at.Seq {
+		return
+	}
+	if f.skips == nil {
+		f.skips = map[*conn]uint64{}
+	}
+	f.skips[c] = seq
+}
+
+// newestOf is what of casts is replayed: all, but of those with a key only the newest.
+func newestOf(casts []*cast) (items []*wsconn.Item) {
+	var seen map[string]bool
+	for _, c := range slices.Backward(casts) {
+		if key := c.Latest; key != "" {
+			if seen[key] {
+				continue
+			}
+			if seen == nil {
+				seen = map[string]bool{}
+			}
+			seen[key] = true
+		}
+		items = append(items, &wsconn.Item{Frame: c.Frame, Delivery: wsconn.Delivery{Whole: true, Name: c.Name}})
+	}
+	slices.Reverse(items)
+	return items
+}
+
+// Here the caller does not hold room.mu.
+
+// size is how many bytes c is to have that missed all since p.
+func (f *feed) size(p *position) (n int) {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	if f.missing(p) == "" {
+		for _, c := range f.since(p.at.Seq) {
+			n += c.size()
+		}
+	}
+	return n
+}
+
+// fetch asks the broker for what was missed since p and is not remembered, if that can help. Many who ask share one answer, which is then
+// remembered as if it had come through the feed. It fails if the broker could not be asked.
+func (f *feed) fetch(ctx context.Context, p *position) error {
+	m := f.room
+	m.mu.Lock()
+	if f.settled(p) {
+		m.mu.Unlock()
+		return nil
+	}
+	w := &want{p, make(chan struct{})}
+	f.wanted = append(f.wanted, w)
+	if !f.fetching {
+		f.fetching = true
+		f.hub.run(f.ask)
+	}
+	m.mu.Unlock()
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		return ErrClosed
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return p.err
+}
+
+// settled reports whether p is remembered, or cannot be by the help of the broker. The caller holds room.mu.
+func (f *feed) settled(p *position) bool {
+	reason := f.missing(p)
+	if reason == "" || reason == reasonEpoch || !p.valid || p.reason != "" || p.err != nil {
+		return true
+	}
+	_, ok := f.hub.broker.(broker.Historian)
+	return !ok || p.at.Seq < f.overrun && p.at.Seq < f.base
+}
+
+// ask asks the broker while somebody wants something, once in a historyPause.
+func (f *feed) ask() {
+	for failed := false; ; {
+		f.pauseHistory()
+		since, ok := f.oldest(failed)
+		if !ok {
+			return
+		}
+		f.hub.asks(f.topic)
+		ctx, cancel := context.WithTimeout(f.ctx, joinWait)
+		list, err := f.hub.broker.(broker.Historian).History(ctx, f.topic, since, f.hub.router.opts.Resume.Messages)
+		cancel()
+		var casts []*cast
+		for _, msg := range list {
+			if c, err := f.hub.decode(f, msg); err == nil {
+				casts = append(casts, c)
+			}
+		}
+		failed = err != nil
+		f.learn(since, list, casts, err)
+	}
+}
+
+// pauseHistory waits until the topic's history may be asked for again.
+func (f *feed) pauseHistory() {
+	wait := f.hub.mayAsk(f.topic)
+	if wait <= 0 {
+		return
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-f.ctx.Done():
+	}
+}
+
+// mayAsk says how long to wait until a topic's history may be asked for. A room that was empty meanwhile has a new feed, so it is the hub that
+// remembers.
+func (h *hub) mayAsk(topic string) (wait time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return time.Until(h.asked[topic].Add(historyPause))
+}
+
+// asks notes that a topic's history is asked for now.
+func (h *hub) asks(topic string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if now.Sub(h.swept) > historyPause {
+		maps.DeleteFunc(h.asked, func(_ string, at time.Time) bool { return now.Sub(at) > historyPause })
+		h.swept = now
+	}
+	if h.asked == nil {
+		h.asked = map[string]time.Time{}
+	}
+	h.asked[topic] = now
+}
+
+// oldest returns the oldest position that is wanted; the middle one if the oldest could not be had the last time, so that a few who ask for too
+// much do not keep the others waiting. With none, ok is false and the goroutine is over.
+func (f *feed) oldest(failed bool) (since broker.Position, ok bool) {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	f.wanted = slices.DeleteFunc(f.wanted, func(w *want) bool {
+		done := f.settled(w.position) || f.ctx.Err() != nil
+		if done {
+			close(w.done)
+		}
+		return done
+	})
+	if len(f.wanted) == 0 {
+		f.wanted, f.fetching = nil, false
+		return since, false
+	}
+	slices.SortFunc(f.wanted, func(a, b *want) int { return cmp.Compare(a.at.Seq, b.at.Seq) })
+	i := 0
+	if failed {
+		i = len(f.wanted) / 2
+	}
+	return broker.Position{Epoch: f.at.Epoch, Seq: f.wanted[i].at.Seq}, true
+}
+
+// learn takes note of an answer: list, of which casts are messages, is all after since, or err says why that cannot be had.
+func (f *feed) learn(since broker.Position, list []broker.Message, casts []*cast, err error) {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	if since.Epoch != f.at.Epoch {
+		return
+	}
+	if err == nil {
+		f.prepend(since.Seq, casts)
+	}
+	for _, w := range f.wanted {
+		switch seq := w.at.Seq; {
+		case err == nil:
+			w.exists = w.exists || seq == since.Seq || slices.ContainsFunc(list, func(m broker.Message) bool { return m.Seq == seq })
+		case !errors.Is(err, broker.ErrOverrun):
+			w.err = fmt.Errorf("wsrouter: Join: history: %w", err)
+		case seq <= since.Seq && seq < f.base:
+			w.reason = reasonOverrun
+		case seq >= since.Seq && since.Seq > f.at.Seq:
+			w.reason = reasonUnknown
+		}
+	}
+	if errors.Is(err, broker.ErrOverrun) && since.Seq < f.base {
+		f.overrun = max(f.overrun, since.Seq+1)
+	}
+}
+
+// prepend remembers casts, all messages after seq, in front of what is remembered already. The caller holds room.mu.
+func (f *feed) prepend(seq uint64, casts []*cast) {
+	if seq >= f.base {
+		return
+	}
+	older := make([]*cast, 0, len(casts)+len(f.ring))
+	for _, c := range casts {
+		if c.at.Seq <= f.base {
+			older = append(older, c)
+			f.bytes += c.size()
+		}
+	}
+	f.ring, f.base = append(older, f.ring...), seq
+	f.trim()
+}
+
+// positionPrefix is what a room's positions begin with.
+func positionPrefix(member, room string) []byte {
+	b, _ := jsontext.AppendQuote(nil, member) // it replaces what is not UTF-8
+	b, _ = jsontext.AppendQuote(append(b, `:{"room":`...), room)
+	return append(b, `,"at":`...)
+}
+
+// appendPosition puts the position into the JSON object that data ends with.
+func (f *feed) appendPosition(data []byte, at broker.Position) []byte {
+	end := len(data) - 1
+	for data[end] != '}' {
+		end--
+	}
+	data = data[:end]
+	for end--; data[end] == ' ' || data[end] == '\t' || data[end] == '\r' || data[end] == '\n'; end-- {
+	}
+	if data[end] != '{' {
+		data = append(data, ',')
+	}
+	data = append(data, f.prefix...)
+	data, _ = jsontext.AppendQuote(data, formatPosition(at))
+	return append(data, "}}"...)
+}
