@@ -19,14 +19,22 @@ type Spec struct {
 	Binary             bool   // JSON travels in binary frames
 	Subprotocols       []string
 	Params             []Param
-	Resolves           bool  // the session has a Resolve, which may refuse the upgrade with any status
-	Refuses            []int // statuses of a refused upgrade beside 400, 403, 426 and 503, which any may get
+	Resume             *ResumeSpec // nil: a client that comes back starts afresh
+	Resolves           bool        // the session has a Resolve, which may refuse the upgrade with any status
+	Refuses            []int       // statuses of a refused upgrade beside 400, 403, 426 and 503, which any may get
 	Receives           []Operation
 	Sends              []Message // what a client may get at any time
 	Error              Message
 	Compression        bool             // permessage-deflate is agreed on with who offers it
 	RateClose          bool             // a message beyond the rate closes, it is not answered
 	Limits             map[string]int64 // "maxMessage", "outbox" in bytes, "maxFrames", "messageTimeout", "pingInterval", "pongTimeout", "writeTimeout" in ms, "depth"; "messagesPerSecond", "bytesPerSecond", "maxConns", "maxConnsPerKey" if limited
+}
+
+// ResumeSpec says how a client has what it missed; see [Resume].
+type ResumeSpec struct {
+	Param          string // of the query, in Params too
+	Member         string // of messages, which holds their [RoomPosition]
+	Joined, Resync string // wire names of the messages in Sends
 }
 
 // Param is one source of one tagged field of the session. A field with several sources has one Param for each,
@@ -81,6 +89,7 @@ func (r *router) describe() Spec {
 		Compression:   o.Compression != nil,
 		RateClose:     o.RateClose,
 		Params:        r.params(),
+		Resume:        r.resumeSpec(),
 		Resolves:      len(r.session.resolvers) > 0,
 		Sends:         r.describeSent(r.sends),
 		Error:         r.messages.failure.describe(),

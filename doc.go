@@ -31,6 +31,15 @@
 // subprotocols of the upgrade request by tags of those names, validated and documented like a message. A method Resolve
 // on it decides who may connect, before the 101, so that a refusal is a plain HTTP answer.
 //
+// # Rooms across machines
+//
+// A [Room] is a set of connections to which a message is sent, encoded once. In one process that is all (room.go). With [Options].Broker or
+// [Options].Resume rooms ride on a broker: hub.go publishes what is broadcast, in the envelope of envelope.go, and feed.go brings it
+// back, for each room with members here by one subscription, to the members of the publishing node too, so that all hear one order. resume.go keeps the
+// last messages of each such room, reads the positions that a client presents in the handshake, and replays what it missed, or
+// says [Resync]. user.go carries SendTo and CloseUser on topics of their own. Package broker says what a broker has to do, brokertest
+// tests it, and the module broker/natsbroker is one over NATS JetStream.
+//
 // # Errors
 //
 // A handler returns nil when the message is handled. An error made by [Errorf] reaches the peer as the error reply; one made by

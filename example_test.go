@@ -3,6 +3,7 @@ package wsrouter_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/broker"
 )
 
 type Say struct {
@@ -333,6 +335,70 @@ func ExampleRouter_Shutdown() {
 	// Output:
 	// <nil>
 	// <nil>
+}
+
+// Player joins the room of its Game and is known there by its Name.
+type Player struct {
+	Game string `query:"game"`
+	Name string `query:"name"`
+}
+type Seat struct {
+	Name string `json:"name" maxLength:"40"`
+}
+
+// Two servers share a broker; who plays on the one hears who plays on the other.
+func ExamplePresence() {
+	nodes := broker.New(nil) // of several processes: natsbroker.Connect
+	start := func() *wsrouter.Router[Player] {
+		r := wsrouter.New[Player](&wsrouter.Options{Broker: nodes})
+		wsrouter.Presence(r, func(c *wsrouter.Conn[Player], room string) Seat { return Seat{Name: c.Session.Name} })
+		r.OnConnect(func(ctx context.Context, c *wsrouter.Conn[Player]) error { return r.Room(c.Session.Game).Join(c) })
+		return r
+	}
+	one, two := start(), start()
+	ann := sit(one, "ann")
+	hear(ann)
+	bob := sit(two, "bob")
+	hear(ann)
+	bob.Close(websocket.StatusNormalClosure, "")
+	hear(ann)
+
+	seats, _, err := wsrouter.WhoIs[Seat](context.Background(), one.Room("chess"), "", 10)
+	for _, s := range seats {
+		fmt.Println("there is", s.Info.Name)
+	}
+	fmt.Println(err)
+
+	// Output:
+	// chess: [ann] came, 0 left
+	// chess: [bob] came, 0 left
+	// chess: [] came, 1 left
+	// there is ann
+	// <nil>
+}
+
+// sit connects to a router as somebody.
+func sit(h http.Handler, name string) *websocket.Conn {
+	srv := httptest.NewServer(h)
+	ws, _, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(srv.URL, "http")+"/?game=chess&name="+name, nil)
+	if err != nil {
+		panic(err)
+	}
+	return ws
+}
+
+// hear prints the next presence message.
+func hear(ws *websocket.Conn) {
+	_, data, err := ws.Read(context.Background())
+	var m wsrouter.PresenceChanged[Seat]
+	if err := errors.Join(err, json.Unmarshal(data, &m)); err != nil {
+		panic(err)
+	}
+	names := []string{}
+	for _, p := range m.Joined {
+		names = append(names, p.Info.Name)
+	}
+	fmt.Printf("%s: %v came, %d left\n", m.Room, names, len(m.Left))
 }
 
 func ExampleResume() {

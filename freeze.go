@@ -109,6 +109,9 @@ func (r *router) placeSent() {
 	for _, d := range all {
 		r.messages.placed[d.typ] = r.messages.rawFrame(d.typ, r.messages.names[d.typ]) == ""
 	}
+	if roll := r.rooms.roll; roll != nil {
+		delete(r.messages.placed, roll.told)
+	}
 	for _, t := range []reflect.Type{reflect.TypeFor[Joined](), reflect.TypeFor[Resync]()} {
 		delete(r.messages.placed, t)
 		r.sends = append(r.sends, declaration{t, "New: Options.Resume (Options.Names gives its messages other names)"})

@@ -87,6 +87,22 @@ func TestLogOverTheConnection(t *testing.T) {
 	})
 }
 
+// TestTryAgainLaterIsNotSlow: who closes with 1013 on purpose was said to have a peer that reads too slowly.
+func TestTryAgainLaterIsNotSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r := wsrouter.New[none](&wsrouter.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		r.OnConnect(func(context.Context, *conn) error { return wsrouter.Close(1013, "the broker is away") })
+		p := dial(t, r, "/", nil)
+		synctest.Wait()
+		p.close()
+		synctest.Wait()
+		if strings.Contains(log.String(), "slowly") {
+			t.Errorf("the log says %s", log.String())
+		}
+	})
+}
+
 type sink func(p []byte) (int, error)
 
 func (w sink) Write(p []byte) (int, error) { return w(p) }

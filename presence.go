@@ -43,6 +43,7 @@ func Presence[S, P any](r *Router[S], info func(c *Conn[S], room string) P) {
 	core.sends = append(core.sends, core.declare("Presence", []any{PresenceChanged[P]{}})...)
 	core.rooms.roll = newRoll(core, &roll{
 		typ:  reflect.TypeFor[P](),
+		told: t,
 		plan: plan,
 		info: func(c *conn, room string) any { return info(c.owner.(*Conn[S]), room) },
 		word: func(t *word) any {
@@ -53,7 +54,7 @@ func Presence[S, P any](r *Router[S], info func(c *Conn[S], room string) P) {
 
 // Present is one connection in a room.
 type Present[P any] struct {
-	ID   string `json:"id" doc:"The connection, as long as it lasts; one that comes back has another."`
+	ID   string `json:"id" example:"0f3a9c51d2e84b67-42" doc:"The connection, as long as it lasts; one that comes back has another."`
 	Info P      `json:"info"`
 }
 
@@ -62,8 +63,8 @@ type Present[P any] struct {
 // hears from the others within a second, and tells then. Joined adds members, or replaces the info of those that are known already; Left takes
 // them out, if they are known. One message names at most 256 members, in 64 KiB of infos; the rest comes with the next.
 type PresenceChanged[P any] struct {
-	_      struct{}     `doc:"Tells who came to a room and who left it."`
-	Room   string       `json:"room"`
+	_      struct{}     `doc:"Tells who came to a room and who left it. The first one after you joined names who is there, you among them."`
+	Room   string       `json:"room" example:"lobby"`
 	Joined []Present[P] `json:"joined,omitzero" doc:"Who is new, or has other info than before."`
 	Left   []string     `json:"left,omitzero" doc:"Who is not there any more, if it was known to be."`
 	Next   string       `json:"next,omitzero" doc:"In the first message after joining: there are more than these, and they come behind this id."`

@@ -53,3 +53,21 @@ func TestSeedTable(t *testing.T) {
 		}
 	}
 }
+
+// TestREADMERooms: the rooms across machines of the README are compiled.
+func TestREADMERooms(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "## Rooms across machines\n")
+	_, rest, _ := strings.Cut(section, "```go\n")
+	code, _, ok := strings.Cut(rest, "```")
+	program, err := os.ReadFile("readme_rooms_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok || !strings.Contains(string(program), "\n"+code) {
+		t.Errorf("readme_rooms_test.go does not hold the README's code:\n%s", code)
+	}
+}

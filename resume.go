@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,26 +84,27 @@ func (s *Resume) withDefaults(o *Options) *Resume {
 
 // RoomPosition is how far a room has come with a message.
 type RoomPosition struct {
-	Room string `json:"room" doc:"The room that the message belongs to."`
-	At   string `json:"at" doc:"What to present for this room after a reconnect."`
+	_    struct{} `doc:"How far a room has come with a message. Keep the latest of each room, and present them when you connect again."`
+	Room string   `json:"room" example:"lobby" doc:"The room that the message belongs to."`
+	At   string   `json:"at" example:"k3JX7Q2M-1042" doc:"What to present for this room after a reconnect. To be kept as it is: it means nothing to a client."`
 }
 
 // Joined tells a client that it is in a room, and from which position on it hears everything.
 type Joined struct {
-	_         struct{}     `doc:"Says that the client is in a room and hears everything after the position."`
-	Room      string       `json:"room"`
+	_         struct{}     `doc:"You are in a room, and hear everything that comes after the position."`
+	Room      string       `json:"room" example:"lobby"`
 	Position  RoomPosition `json:"position"`
-	Recovered *bool        `json:"recovered,omitzero" doc:"Absent if the client presented no position. true: all that it missed follows. false: a resync follows."`
-	Missed    int          `json:"missed,omitzero" doc:"How many messages follow that the client missed."`
+	Recovered *bool        `json:"recovered,omitzero" doc:"Absent if you presented no position of this room. true: all that you missed follows, in order, each message once. false: it cannot be had, and what says so follows at once; no part of it was sent."`
+	Missed    int          `json:"missed,omitzero" doc:"How many messages follow that you missed."`
 }
 
 // Resync tells a client that messages of a room are lost for it: what it knows of the room has to be asked for again. Later messages follow from
 // Position on; without one the client is not in the room.
 type Resync struct {
-	_        struct{}      `doc:"Says that the client missed messages of a room and has to ask for its state again."`
-	Room     string        `json:"room"`
-	Reason   string        `json:"reason" enum:"overrun,epoch,unknown,lost,refused" doc:"overrun: more was missed than is kept. epoch: the history has begun anew. unknown: the position says nothing here. lost: messages were lost between servers. refused: the client may not be in the room, or there is none."`
-	Position *RoomPosition `json:"position,omitzero" doc:"From here on the client hears everything again. Absent: it is not in the room."`
+	_        struct{}      `doc:"You missed messages of a room for good. Ask for its state again, as if you came for the first time; the connection goes on."`
+	Room     string        `json:"room" example:"lobby"`
+	Reason   string        `json:"reason" enum:"overrun,epoch,unknown,lost,refused" doc:"overrun: you missed more than is kept. epoch: the history has begun anew. unknown: the position says nothing here. lost: messages were lost between servers. refused: you may not be in the room, or there is none."`
+	Position *RoomPosition `json:"position,omitzero" doc:"From here on you hear everything again. Absent: you are not in the room."`
 }
 
 // Reasons of a Resync.
@@ -203,22 +205,39 @@ func (r *router) checkResume(c *conn, req *http.Request) *refusal {
 	return nil
 }
 
-// checkParam panics if the session reads the parameter too.
-func (r *router) checkParam() {
-	if r.opts.Resume == nil {
-		return
-	}
-	for _, p := range r.session.params {
-		if slices.Contains(p.sources, source{"query", r.opts.Resume.Param}) {
-			panic(fmt.Sprintf("wsrouter: New: %s reads the query parameter %q, which is Resume.Param", p.name, r.opts.Resume.Param))
+// refuseParam panics if the session reads the parameter of positions itself.
+func (s *session) refuseParam(r *Resume) {
+	for _, p := range s.params {
+		for _, src := range p.sources {
+			if r != nil && src.in == "query" && src.name == r.Param {
+				panic(fmt.Sprintf("wsrouter: New[%v]: %s: query parameter %q is that of Options.Resume: give Resume.Param another name", s.typ, p.goName, r.Param))
+			}
 		}
+	}
+}
+
+// resumeSpec describes Options.Resume, nil if there is none. It needs no frozen router: names of these messages come from the options alone.
+func (r *router) resumeSpec() *ResumeSpec {
+	o := r.opts.Resume
+	if o == nil {
+		return nil
+	}
+	return &ResumeSpec{
+		Param:  o.Param,
+		Member: o.Member,
+		Joined: cmp.Or(r.messages.names[reflect.TypeFor[Joined]()], "joined"),
+		Resync: cmp.Or(r.messages.names[reflect.TypeFor[Resync]()], "resync"),
 	}
 }
 
 // describeResume documents the parameter.
 func (r *router) describeResume() Param {
-	return Param{Name: r.opts.Resume.Param, In: "query", Description: "Positions that a client has reached, which comes back: a JSON object from room to the latest position of it that the client was told.",
-		Schema: []byte(`{"type":"string","contentMediaType":"application/json","maxLength":` + strconv.Itoa(maxPositions) + `}`)}
+	s := r.resumeSpec()
+	return Param{Name: s.Param, In: "query", Description: fmt.Sprintf("For a client that comes back and wants what it missed: a JSON object from the name of a room to the latest `at` that it was told for it, in `%s`, "+
+		"`%s` or the member `%s` of any message, URL-encoded: at most %d KiB before that, and %d rooms. For each room that it is let into again, the server says `%[1]s` with `recovered: true`, and all that was missed follows; "+
+		"or with `recovered: false`, and `%[2]s` follows. A room that it is not let into is told of by `%[2]s` without a position. Anything else than such an object is refused with 400.",
+		s.Joined, s.Resync, s.Member, maxPositions>>10, maxPositionRooms),
+		Schema: []byte(`{"type":"string","contentMediaType":"application/json","maxLength":` + strconv.Itoa(maxPositions) + `,"examples":["{\"lobby\":\"k3JX7Q2M-1042\"}"]}`)}
 }
 
 // resume joins the rooms that the client has presented and OnConnect has not joined.
@@ -423,7 +442,7 @@ func (f *feed) lossTold(c *cast) *cast {
 	if f.hub.router.opts.Resume == nil || f.room.kind != ofRoom {
 		return nil
 	}
-	word, err := f.word(Resync{Room: f.room.name, Reason: reasonLost, Position: &RoomPosition{f.room.name, formatPosition(c.at)}})
+	word, err := f.word(Resync{Room: f.room.name, Reason: reasonLost, Position: &RoomPosition{Room: f.room.name, At: formatPosition(c.at)}})
 	if err != nil {
 		f.hub.refuse(f, err)
 		return nil
@@ -493,7 +512,7 @@ func (f *feed) missing(p *position) (reason string) {
 // welcome is what c hears first as a member.
 func (f *feed) welcome(c *conn, missed *position) (items []*wsconn.Item, err error) {
 	name := f.room.name
-	here := RoomPosition{name, formatPosition(f.at)}
+	here := RoomPosition{Room: name, At: formatPosition(f.at)}
 	joined, reason := Joined{Room: name, Position: here}, ""
 	var replay []*wsconn.Item
 	if missed != nil {

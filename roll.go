@@ -34,6 +34,7 @@ type roll struct {
 	broker broker.Broker // nil: there are no other nodes
 	node   string
 	typ    reflect.Type // of info
+	told   reflect.Type // message to members, which carries no position
 	plan   *schema.Plan // of info
 	info   func(c *conn, room string) any
 	word   func(*word) any

@@ -58,7 +58,7 @@ type router struct {
 func New[S any](o *Options) *Router[S] {
 	core := &router{opts: o.withDefaults(), epoch: time.Now()}
 	core.session = newSession[S]()
-	core.checkParam()
+	core.session.refuseParam(core.opts.Resume)
 	core.messages = newMessages(&core.opts)
 	core.rooms.byPlace = map[place]*room{}
 	core.rooms.hub = newHub(core)
@@ -142,7 +142,7 @@ func (r *Router[S]) Room(name string) Room[S] { return Room[S]{r.core, name} }
 // Describe freezes the router and returns all that documents and clients need, as plain data owned by the caller.
 func (r *Router[S]) Describe() Spec { return r.core.describe() }
 
-// Params returns the parameters of the session, without freezing the router.
+// Params returns the parameters of the session, and that of [Resume], without freezing the router.
 func (r *Router[S]) Params() []Param { return r.core.params() }
 
 // ServeHTTP answers an upgrade request and returns after the 101; the connection lives on without it, and without the request

@@ -327,7 +327,7 @@ func (c *conn) Ended(end wsconn.End) {
 	c.router.live.release(c)
 	c.cancel(ErrClosed)
 	c.router.rooms.leaveAll(c)
-	if end.Code == 1013 && !end.Remote {
+	if end.Code == 1013 && end.Err != nil { // not who closes with that code on purpose
 		defer c.recoverLog()
 		c.logger().Warn("wsrouter: connection closed, the peer reads too slowly", "outbox", c.router.opts.Outbox)
 	}

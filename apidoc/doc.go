@@ -38,6 +38,8 @@
 //	subprotocols   those of the server, by preference
 //	messageType    the kind of frame that JSON travels in: "text" or "binary"
 //	discriminator  the member that names a message, payload the one that holds it, id the correlation id
+//	resume         how a client that comes back has what it missed: the query parameter for the positions it knows, the member of messages that
+//	               holds one, the names of the messages "joined" and "resync"
 //	receive        what the server takes, by handler: {name, message, replies, delivery, responds}
 //	send           what the server may send at any time
 //	compression    "permessage-deflate" if it is agreed on with a client that offers it
@@ -53,7 +55,7 @@
 // an answer of Respond and its question are matched by the correlationId, which the error reply repeats. Where
 // AsyncAPI has no words there are extensions:
 //
-//	x-websocket      of a channel: subprotocols, messageType, discriminator, payload, id and limits as in OpenAPI; closeCodes, those of the
+//	x-websocket      of a channel: subprotocols, messageType, discriminator, payload, id, resume and limits as in OpenAPI; closeCodes, those of the
 //	                 server itself; errorCodes, those of the library in the error reply (rate_limited where there is a rate). An application may have more of both
 //	x-schema         of a parameter: its schema, if it is more than a string with an enum
 //	x-cookies        of a ws binding: a schema of the cookies

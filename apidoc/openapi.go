@@ -379,7 +379,11 @@ func (e *endpoint) wireFacts() *ordered.Object {
 	if e.Compression {
 		x.Set("compression", "permessage-deflate")
 	}
-	return x.SetText("discriminator", e.Discriminator).SetText("payload", e.Payload).SetText("id", e.ID)
+	x.SetText("discriminator", e.Discriminator).SetText("payload", e.Payload).SetText("id", e.ID)
+	if s := e.Spec.Resume; s != nil {
+		x.Set("resume", ordered.New("parameter", s.Param, "member", s.Member, "joined", s.Joined, "resync", s.Resync))
+	}
+	return x
 }
 
 func (e *endpoint) wireLimits() *ordered.Object {

@@ -159,7 +159,7 @@ func TestIDTaken(t *testing.T) {
 	}
 	defer nc.Close()
 	var ids []string
-	heard := make(chan broker.Message, 1)
+	heard := make(chan broker.Message, 10)
 	if _, _, err := b.Subscribe(context.Background(), "a", func(m broker.Message) { heard <- m }); err != nil {
 		t.Fatal(err)
 	}

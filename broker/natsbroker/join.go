@@ -58,7 +58,7 @@ func (s *shard) subscribe(name string, sub *subscriber) {
 	live := s.life.out + token(name)
 	t := s.topics[live]
 	if t == nil {
-		t = &topic{name: name, shard: s, live: live, joining: true}
+		t = &topic{name: name, shard: s, standing: standing{live: live, joining: true}}
 		s.topics[live] = t
 		s.b.stats.topics.Add(1)
 		t.join()
@@ -114,7 +114,7 @@ type joinRequest struct {
 	err  error
 }
 
-// runJoins subscribes all topics that came within joinEvery with one flush and one question.
+// runJoins subscribes all topics that came within joinEvery with one question.
 func (b *Broker) runJoins() {
 	for {
 		select {
@@ -165,15 +165,19 @@ func (b *Broker) join(batch []joinRequest) {
 	}
 }
 
-// last returns the stream's last sequence behind all subscriptions made so far.
+// last returns the stream's last sequence. What is asked comes to the server behind the subscriptions made so far, so that they have everything
+// behind the answer.
 func (b *Broker) last(up bool) (uint64, string, error) {
 	if !up {
 		return 0, "", broker.ErrUnavailable
 	}
 	ctx, cancel := context.WithTimeout(b.state.link(), readTimeout)
 	defer cancel()
-	if err := b.nc.FlushWithContext(ctx); err != nil {
-		return 0, "", err
+	l := b.life.Load()
+	if subject := l.recent.Load(); subject != nil {
+		if at, err := b.upTo(ctx, *subject); err != nil || at > 0 {
+			return at, l.epoch, err
+		}
 	}
 	info, err := b.infos.get(ctx)
 	if err != nil {

@@ -166,7 +166,7 @@ func (s *shard) changeLife(l *life) {
 			t.sub.Unsubscribe()
 		}
 		t.unhold(len(t.held))
-		*t = topic{name: t.name, shard: s, live: l.out + token(t.name), subs: t.subs, waiting: t.waiting, joining: true, again: t.again || !t.joining}
+		t.standing = standing{live: l.out + token(t.name), joining: true, again: t.again || !t.joining}
 		s.topics[t.live] = t
 		if t.again {
 			t.lose(l.from)

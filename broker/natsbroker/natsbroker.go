@@ -46,6 +46,7 @@ type Broker struct {
 	shards []*shard
 	joins  queue[joinRequest]
 	fills  queue[fillRequest]
+	pasts  queue[*historyRequest]
 	keep   keeper
 	stats  counters
 }
@@ -65,6 +66,7 @@ func Connect(ctx context.Context, url string, o *Options) (*Broker, error) {
 		seed:     maphash.MakeSeed(),
 		joins:    newQueue[joinRequest](),
 		fills:    newQueue[fillRequest](),
+		pasts:    newQueue[*historyRequest](),
 		keep:     keeper{wake: make(chan struct{}, 1)},
 	}
 	b.ctx, b.stop = context.WithCancel(context.Background())
@@ -159,6 +161,7 @@ func (b *Broker) start() {
 		b.wg.Go(b.runFills)
 	}
 	b.wg.Go(b.runJoins)
+	b.wg.Go(b.runHistories)
 	b.wg.Go(b.runKeeper)
 	if !b.nc.IsConnected() { // lost since
 		b.disconnected(nil)

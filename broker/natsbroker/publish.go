@@ -106,6 +106,8 @@ func (b *Broker) publish(ctx context.Context, topic, id string, data []byte, for
 			return broker.Position{}, fmt.Errorf("natsbroker: the server has another message with the id %q", id)
 		case err == nil:
 			l.see(ack.Seq)
+			subject := l.in + topic
+			l.recent.Store(&subject)
 			return broker.Position{Epoch: l.epoch, Seq: ack.Seq}, nil
 		case errors.Is(err, errNoWord), errors.Is(err, errBusy):
 			sent = true
@@ -149,7 +151,10 @@ func (b *Broker) try(ctx context.Context, l *life, topic, id string, data []byte
 	defer b.requests.end(c)
 	m := &nats.Msg{Subject: l.in + topic, Reply: b.requests.prefix + c.token, Header: nats.Header{hdrID: {id}}, Data: data}
 	if err := b.nc.PublishMsg(m); err != nil {
-		return ack, fmt.Errorf("%w: %w", errNotSent, err)
+		if errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionDraining) {
+			return ack, fmt.Errorf("%w: %w", errNotSent, err)
+		}
+		return ack, errNoWord // some of it may have been written
 	}
 	t := time.NewTimer(ackTimeout)
 	defer t.Stop()

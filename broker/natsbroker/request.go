@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ const (
 	hdrSeq     = "Nats-Sequence"
 	hdrLast    = "Nats-Last-Sequence"
 	hdrPending = "Nats-Num-Pending"
+	hdrUpTo    = "Nats-UpTo-Sequence"
 	hdrStatus  = "Status"
 	hdrID      = "Nats-Msg-Id"
 )
@@ -123,6 +125,37 @@ type get struct {
 	MaxBytes int      `json:"max_bytes,omitempty"`
 }
 
+// ask returns what the stream answers, the last one with a status.
+func (b *Broker) ask(ctx context.Context, g get) ([]*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	body, err := json.Marshal(g)
+	if err != nil {
+		return nil, err
+	}
+	c := b.requests.begin(true)
+	defer b.requests.end(c)
+	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+b.o.Namespace, b.requests.prefix+c.token, body); err != nil {
+		return nil, err
+	}
+	select {
+	case <-c.done:
+		return c.answers, c.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("natsbroker: reading the stream: %w", ctx.Err())
+	}
+}
+
+// upTo returns the stream's last sequence, or 0 where it has no message of subject any more. It costs the server a tenth of its whole state.
+func (b *Broker) upTo(ctx context.Context, subject string) (uint64, error) {
+	answers, err := b.ask(ctx, get{Seq: math.MaxUint64, Multi: []string{subject}})
+	if err != nil {
+		return 0, err
+	}
+	seq, _ := strconv.ParseUint(answers[len(answers)-1].Header.Get(hdrUpTo), 10, 64)
+	return seq, nil
+}
+
 // read asks the stream for messages. more: there were others behind them.
 func (b *Broker) read(ctx context.Context, g get) (recs []record, more bool, err error) {
 	select {
@@ -131,26 +164,11 @@ func (b *Broker) read(ctx context.Context, g get) (recs []record, more bool, err
 	case <-ctx.Done():
 		return nil, false, ctx.Err()
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	body, err := json.Marshal(g)
+	answers, err := b.ask(ctx, g)
 	if err != nil {
 		return nil, false, err
 	}
-	c := b.requests.begin(true)
-	defer b.requests.end(c)
-	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+b.o.Namespace, b.requests.prefix+c.token, body); err != nil {
-		return nil, false, err
-	}
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		return nil, false, fmt.Errorf("natsbroker: reading the stream: %w", ctx.Err())
-	}
-	if c.err != nil {
-		return nil, false, c.err
-	}
-	return b.readAnswer(c.answers)
+	return b.readAnswer(answers)
 }
 
 func (b *Broker) readAnswer(answers []*nats.Msg) (recs []record, more bool, err error) {

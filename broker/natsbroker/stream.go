@@ -29,9 +29,10 @@ const infoTimeout = 2 * time.Second
 // life is one epoch. Its name is part of every subject: whoever still has another can neither publish into it nor hear of it.
 type life struct {
 	epoch   string
-	in, out string        // what subjects begin with, of what is published and of what is delivered
-	from    uint64        // it has the sequences above
-	seen    atomic.Uint64 // highest sequence
+	in, out string                 // what subjects begin with, of what is published and of what is delivered
+	from    uint64                 // it has the sequences above
+	seen    atomic.Uint64          // highest sequence
+	recent  atomic.Pointer[string] // a subject that the stream has, or had a while ago
 }
 
 func newLife(namespace, epoch string) *life {

@@ -36,11 +36,17 @@ type shard struct {
 
 // topic is one that is subscribed.
 type topic struct {
-	name  string
-	shard *shard
-	live  string // subject
-	sub   *nats.Subscription
-	subs  []*subscriber
+	name    string
+	shard   *shard
+	subs    []*subscriber
+	waiting []*subscriber // for the join
+	standing
+}
+
+// standing of a topic in an epoch.
+type standing struct {
+	live string // subject
+	sub  *nats.Subscription
 
 	at      uint64 // everything up to there was delivered, or told to be lost
 	last    uint64 // message that was delivered, 0: none
@@ -48,11 +54,10 @@ type topic struct {
 	joining bool   // has no subscription yet
 	again   bool   // joins anew, in another epoch
 	queued  bool   // to be joined
-	waiting []*subscriber
 
-	filling bool // is being read
-	behind  bool // something held was dropped
-	tries   int
+	filling bool     // is being read
+	behind  bool     // something held was dropped
+	tries   int      // to read what is before the first that is held
 	held    []record // wait for what is being read
 
 	swept      uint64 // the last sweep that includes it
@@ -185,6 +190,7 @@ func (t *topic) read(rec record) {
 func (t *topic) deliver(rec record) {
 	t.at, t.last = rec.seq, rec.seq
 	t.shard.life.see(rec.seq)
+	t.shard.life.recent.Store(&rec.subject)
 	t.tell(broker.Message{Topic: t.name, ID: messageID(rec.id), Data: rec.data, Position: t.position(rec.seq, rec.last)})
 }
 

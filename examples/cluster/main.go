@@ -1,4 +1,22 @@
-// Command cluster is a chat on three nodes and a broker, all on this machine, with a page that shows them and kills them.
+// Command cluster is a chat on three nodes and a broker, all on this machine, with a page that shows them, kills them and counts what is lost.
+//
+//	cd examples/cluster
+//	go run .
+//
+// One program plays all parts, each in a process of its own, so that a kill is a kill:
+//
+//   - go run . without a word is the parent. It starts the others, serves the page, leads each client to the node with the fewest, as a load
+//     balancer in front of a cluster does, and tells the page over a wsrouter socket of its own, /control, what every process does.
+//   - "node" is the chat: a router with Options.Broker and Options.Resume, and no state that a client needs (node.go is all of it).
+//   - "broker" is a NATS server with JetStream, which keeps its files when it is killed. Any other one does too:
+//     go run . node -broker nats://host:4222.
+//
+// A child lives as long as its standard input: its parent closes it to end the child in order, and so does the parent's death, so that no
+// process is left whatever happens. Nodes end before the broker.
+//
+// What a client does so that nothing is lost is in page/cluster.js, in three places: it keeps the newest position that it was told of its room and
+// presents it when it comes back (connect); it keeps what it has said until it is confirmed, and says it again under the same key (say,
+// joined); and it does not show a key twice (said).
 package main
 
 import (

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -131,7 +133,12 @@ type bed struct {
 	server, load *process
 	raw          bool
 	serverCPU    int
+	profile      string // where those of this round begin; "": none
+	profiled     int
 }
+
+// profiles is where CPU profiles of servers go. "": none are made.
+var profiles string
 
 // round runs one round of j on one server.
 func (s scale) round(j job, name string) (v values, err error) {
@@ -140,6 +147,9 @@ func (s scale) round(j job, name string) (v values, err error) {
 		return nil, err
 	}
 	b := &bed{scale: s, raw: name == limit, serverCPU: serverCPU}
+	if profiles != "" {
+		b.profile = filepath.Join(profiles, strings.ReplaceAll(j.name+"-"+name, " ", "-"))
+	}
 	if b.load, err = start("load", loadCPU); err != nil {
 		return nil, err
 	}
@@ -195,7 +205,7 @@ func (b *bed) sends(do string, s sending) (sent, error) {
 
 // during returns what the server used while f ran.
 func (b *bed) during(f func() error) (usage, error) {
-	before, err := b.server.do(request{Do: "usage"})
+	before, err := b.server.do(request{Do: "usage", Profile: b.nextProfile()})
 	if err != nil {
 		return usage{}, err
 	}
@@ -204,6 +214,15 @@ func (b *bed) during(f func() error) (usage, error) {
 	}
 	after, err := b.server.do(request{Do: "usage"})
 	return after.Usage.since(before.Usage), err
+}
+
+// nextProfile names a file for a CPU profile. "": none is wanted.
+func (b *bed) nextProfile() string {
+	if b.profile == "" {
+		return ""
+	}
+	b.profiled++
+	return fmt.Sprintf("%s-%d.pprof", b.profile, b.profiled)
 }
 
 // measured has the load do its part and returns what each message cost.

@@ -31,6 +31,7 @@ func main() {
 	only := flag.String("server", "", "only servers whose name holds one of these, with commas between them")
 	table := flag.Bool("table", false, "keep the results and write them into docs/performance.md")
 	flag.IntVar(&priority, "nice", priority, "nice value of servers and load; below the present one, for a machine that is not quiet, it needs root")
+	flag.StringVar(&profiles, "cpuprofile", "", "directory for a CPU profile of each server while it is measured")
 	list := flag.Bool("list", false, "list the jobs")
 	flag.Usage = func() {
 		fmt.Fprintf(flag.CommandLine.Output(), "usage: bench [flags] [job ...]\nWithout a job, all run.\n")

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -35,7 +36,8 @@ type request struct {
 	Do string
 	dialing
 	sending
-	N int
+	N       int
+	Profile string // file for a CPU profile until the next request of the same kind
 }
 
 // A reply carries whatever was asked for. Error says that it failed.
@@ -232,6 +234,19 @@ func used() (usage, error) {
 
 func (u usage) since(before usage) usage {
 	return usage{u.CPU - before.CPU, u.Allocs - before.Allocs, u.Bytes - before.Bytes}
+}
+
+// profile ends the CPU profile that is being made, and begins one in a file unless that is "".
+func profile(file string) error {
+	pprof.StopCPUProfile()
+	if file == "" {
+		return nil
+	}
+	w, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(w)
 }
 
 // collect frees what is garbage. Stacks shrink while a collection scans them, so that what they leave goes with the next.

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -87,7 +88,7 @@ func serveAs(name string) error {
 			return reply{}, nil
 		case "usage":
 			u, err := used()
-			return reply{Usage: u}, err
+			return reply{Usage: u}, errors.Join(err, profile(r.Profile))
 		case "collect":
 			return reply{}, collect()
 		}

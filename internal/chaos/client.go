@@ -40,10 +40,9 @@ type client struct {
 // A stay is a client's in one room.
 type stay struct {
 	hearing
-	at       string        // what to present
-	expected bool          // a resync has to be the next
-	gone     bool          // it asked to leave, and may still hear what was on its way
-	highest  atomic.Uint32 // number that was heard
+	at       string // what to present
+	expected bool   // a resync has to be the next
+	gone     bool   // it asked to leave, and may still hear what was on its way
 }
 
 // A crowd is all clients of a run.
@@ -359,7 +358,6 @@ func (c *client) note(s *stay, n uint32, at string) error {
 	c.crowd.messages.Add(1)
 	s.at = at
 	s.message(c.crowd.ledger, n, p)
-	s.highest.Store(max(s.highest.Load(), n))
 	return nil
 }
 
@@ -405,6 +403,14 @@ func (c *client) resync(s *stay, at string) error {
 	s.expected = false
 	s.mark(unheard, p)
 	return nil
+}
+
+// reached reports whether the client has come as far as a message, or was told that it missed what was up to there.
+func (c *client) reached(s *stay, n uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := c.crowd.ledger.messages[n].place.Load()
+	return at != 0 && s.last >= at
 }
 
 // where says how far the client has come in a room.

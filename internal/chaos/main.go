@@ -34,7 +34,7 @@ var (
 	soakFlags  = fullSoak
 	planted    string
 	through    = throughput{Socks: 3000, PerSecond: 700, For: 30 * time.Second, Rounds: 3}
-	cutOff     = cutoff{Socks: 300, PerSecond: 300, Pairs: 5}
+	cutOff     = cutoff{Socks: 300, PerSecond: 100, Pairs: 5}
 	comesBack  = reconnect{Clients: 5000, Missed: 10}
 	comesGoes  = churn{Clients: 200, Rooms: 10_000, PerSecond: 1000, Stay: 5 * time.Second, Publishes: 200, For: time.Minute}
 	commandSet = []command{
@@ -63,6 +63,7 @@ var (
 			f.DurationVar(&through.For, "time", through.For, "of the flow into one room")
 			f.IntVar(&through.Rounds, "rounds", through.Rounds, "of pairs")
 			f.BoolVar(&through.Idle, "idle", false, "nodes with Options.Idle")
+			f.StringVar(&through.Profile, "profile", "", "begin names of files for CPU profiles with this")
 			f.StringVar(&through.Only, "only", "", "one of room, rooms, many, slow")
 		}, func(say func(string, ...any)) (report, error) { return through.run(say) }},
 		{"cutoff", "what others hear while a node is cut off for 5 s", func(f *flag.FlagSet) {
@@ -72,6 +73,7 @@ var (
 		}, func(say func(string, ...any)) (report, error) { return cutOff.run(say) }},
 		{"reconnect", "thousands of clients that come back at once", func(f *flag.FlagSet) {
 			f.IntVar(&comesBack.Clients, "clients", comesBack.Clients, "connections")
+			f.IntVar(&comesBack.Rooms, "rooms", 0, "only so many rooms; 0: 100, then 5,000")
 			f.IntVar(&comesBack.Missed, "missed", comesBack.Missed, "messages of each room that they missed")
 		}, func(say func(string, ...any)) (report, error) { return comesBack.run(say) }},
 		{"churn", "joins and leaves all the time", func(f *flag.FlagSet) {

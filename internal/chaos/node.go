@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,6 +102,7 @@ func newNode(config string) (reliability.Verbs, error) {
 		"health":  reliability.Verb(func(struct{}) (any, error) { return nil, n.router.Health() }),
 		"publish": reliability.Verb(n.publish),
 		"stream":  reliability.Verb(n.stream),
+		"profile": reliability.Verb(profile),
 		"broker":  reliability.Verb(func(struct{}) (brokerUse, error) { return n.broker.take(), nil }),
 	}, nil
 }
@@ -147,6 +149,25 @@ type published struct {
 func (n *node) publish(p publication) (published, error) {
 	err := n.router.Room(p.Room).Broadcast(context.Background(), newNote(uint64(p.Number), time.Now(), p.Pad))
 	return outcomeOf(err), nil
+}
+
+// profiling is a CPU profile to be written.
+type profiling struct {
+	Path string
+	For  time.Duration
+}
+
+func profile(p profiling) (any, error) {
+	f, err := os.Create(p.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, err
+	}
+	time.Sleep(p.For)
+	pprof.StopCPUProfile()
+	return nil, f.Close()
 }
 
 func outcomeOf(err error) published {

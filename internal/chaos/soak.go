@@ -239,7 +239,7 @@ func (s *soak) heard(ctx context.Context, last []uint32) error {
 		var late []string
 		for _, c := range s.clients {
 			for _, stay := range c.stays {
-				if stay.highest.Load() < last[stay.room] {
+				if !c.reached(stay, last[stay.room]) {
 					late = append(late, c.where(stay))
 				}
 			}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type throughput struct {
 	Rounds    int           // of pairs
 	Idle      bool
 	Only      string // one part
+	Profile   string // prefix of files for CPU profiles of the nodes; "": none
 }
 
 // bed is a cluster of three nodes, or one node with a broker of its own, under a load.
@@ -52,7 +54,18 @@ func (t throughput) once(nats bool, cr crowded, f flow) (c cost, err error) {
 	if _, err := b.pour(warm, nil); err != nil {
 		return c, fmt.Errorf("warm-up: %w", err)
 	}
-	return b.pour(f, nil)
+	return b.pour(f, func() {
+		if t.Profile != "" {
+			b.profile(fmt.Sprintf("%s%d-%s", t.Profile, cr.Rooms, b.nodes[0].cfg.Name), f.For)
+		}
+	})
+}
+
+// profile has the first node write a profile.
+func (b *bed) profile(path string, d time.Duration) {
+	if err := b.nodes[0].ask("profile", profiling{path + ".prof", d}, nil); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 }
 
 // pairs are rounds of both brokers: the last over NATS, and the median of the ratios of what a delivery costs.

@@ -160,10 +160,22 @@ func drawRouter[S any](t *rapid.T) (e apidoc.Endpoint, ok bool) {
 		Subprotocols:         drawSome(t, "subprotocol", "v2", "v1"),
 		Names:                map[string]any{},
 	}
+	if rapid.IntRange(0, 2).Draw(t, "resume") == 0 {
+		o.Resume = &wsrouter.Resume{
+			Param:  rapid.SampledFrom([]string{"", "since", "x[y]"}).Draw(t, "resume parameter"),
+			Member: rapid.SampledFrom([]string{"", "at", "x~/y"}).Draw(t, "position"),
+		}
+		if rapid.Bool().Draw(t, "renamed") {
+			o.Names["entered"], o.Names["missed"] = wsrouter.Joined{}, wsrouter.Resync{}
+		}
+	}
 	for i := range rapid.IntRange(0, 3).Draw(t, "sent types") {
 		o.Names[fmt.Sprint("sent", i)] = reflect.Zero(drawType(t)).Interface()
 	}
 	r := wsrouter.New[S](o)
+	if rapid.IntRange(0, 3).Draw(t, "presence") == 0 {
+		wsrouter.Presence(r, func(*wsrouter.Conn[S], string) (p kitchen.Place) { return p })
+	}
 	r.Sends(drawSome[any](t, "sent", kitchen.Note{}, kitchen.Cursor{}, kitchen.Tick{}, "", []byte(nil))...)
 	for _, v := range o.Names {
 		r.Sends(v)

@@ -11,7 +11,7 @@ import (
 // FuzzReceive feeds a state with messages of anybody: it does not panic, holds what it says it holds, and nothing of it is left in the end.
 func FuzzReceive(f *testing.F) {
 	for _, seed := range []string{
-		"\x01\x01\x01b\x01\x00\x00\x01\x01\x01x",
+		"\x01\x01\x01b\x01\x01\x01\x01\x01\x01x",
 		"\x01\x02\x01b\x02\x01\x00\x01\x01\x01y",
 		"\x01\x03\x01b\x02\x01\x02\x01z\x01\x01",
 		"\x01\x04\x01b\x03",

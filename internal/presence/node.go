@@ -14,7 +14,6 @@ type node struct {
 	missing bool          // something, so that what changes cannot be applied
 
 	pages map[uint64][]byte // of a snapshot that has begun; nil: none has
-	page  uint64            // the last of them
 }
 
 // nodeSize and entrySize are about what one takes in memory besides its info.
@@ -43,7 +42,7 @@ func (s *State) Receive(now time.Duration, name string, data []byte) {
 			s.answer(r, now)
 		}
 	case hello:
-		if s.hear(r, now, &m) && m.page == 0 {
+		if s.hear(r, now, &m) && m.first {
 			r.at[toGreet] = never // all others answer this one, and we hear it
 			s.answer(r, now)
 		}
@@ -99,11 +98,11 @@ func (s *State) hear(r *room, now time.Duration, m *message) bool {
 		s.apply(r, now, m, o)
 	case m.kind == delta:
 		s.miss(r, now, o)
-	case m.page == 0:
+	case m.first:
 		s.drop(o)
 		o.pages = map[uint64][]byte{}
 		s.collect(r, now, m, o)
-	case follows && o.pages != nil && m.page == o.page+1:
+	case follows && o.pages != nil:
 		s.collect(r, now, m, o)
 	default:
 		s.miss(r, now, o)
@@ -139,7 +138,6 @@ func (s *State) drop(o *node) {
 
 // collect adds a page of a snapshot, and uses it if it is the last.
 func (s *State) collect(r *room, now time.Duration, m *message, o *node) {
-	o.page = m.page
 	for _, e := range m.joined {
 		info, ok := s.keep(o, e)
 		if !ok {
@@ -151,7 +149,7 @@ func (s *State) collect(r *room, now time.Duration, m *message, o *node) {
 			return
 		}
 	}
-	if !m.more {
+	if m.last {
 		pages := o.pages
 		o.pages, o.missing = nil, false
 		s.replace(r, now, m.node, o, pages)

@@ -197,18 +197,18 @@ func (s *State) snapshot(r *room, k kind, now time.Duration) (all [][]byte) {
 	r.announced = true
 	r.snapshot = now
 	r.at[toSnapshot] = now + SnapshotEvery - s.upTo(SnapshotEvery/10)
-	m := &message{kind: k}
+	m := &message{kind: k, first: true}
 	size := headSize
 	for _, n := range sorted(r.own) {
 		e := entry{n, r.own[n]}
 		if size += e.size(); size > maxMessage {
-			m.more = true
 			all = append(all, s.encode(r, m))
-			m = &message{kind: k, page: m.page + 1}
+			m = &message{kind: k}
 			size = headSize + e.size()
 		}
 		m.joined = append(m.joined, e)
 	}
+	m.last = true
 	return append(all, s.encode(r, m))
 }
 

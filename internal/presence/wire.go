@@ -37,8 +37,8 @@ type message struct {
 	node string // that sends it
 	// counter grows by one with each message of the node about the room. An ask has none, so that also a node without members may ask.
 	counter uint64
-	page    uint64 // of a hello or snapshot
-	more    bool   // a page follows
+	first   bool // page of a hello or snapshot
+	last    bool // page of it
 	joined  []entry
 	left    []uint64
 	nodes   []string // that are asked; none: all
@@ -72,8 +72,7 @@ func (m *message) append(b []byte) []byte {
 		return b
 	}
 	if m.kind != delta {
-		b = binary.AppendUvarint(b, m.page)
-		b = append(b, boolByte(m.more))
+		b = append(b, boolByte(m.first), boolByte(m.last))
 	}
 	b = binary.AppendUvarint(b, uint64(len(m.joined)))
 	for _, e := range m.joined {
@@ -121,10 +120,9 @@ func decode(data []byte) (m message, err error) {
 		m.counter = r.uint()
 	case hello, snapshot:
 		m.counter = r.uint()
-		m.page = r.uint()
-		m.more = r.bool()
+		m.first = r.bool()
+		m.last = r.bool()
 		m.joined = r.entries()
-		r.failed = r.failed || m.page >= m.counter // the pages before it have counters too
 	case delta:
 		m.counter = r.uint()
 		m.joined = r.entries()

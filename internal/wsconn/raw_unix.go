@@ -36,7 +36,7 @@ type raw struct {
 	p    []byte // of the write
 	sent int
 	werr error
-	put  func(fd uintptr) bool // writeOnce
+	put  func(fd uintptr)      // writeOnce
 	some func(fd uintptr) bool // writeWaiting
 }
 
@@ -82,12 +82,20 @@ func (c *raw) ended() bool { return endedConn(c.rc) }
 
 func (c *raw) direct() bool { return true }
 
-func (c *raw) write(p []byte) (int, error)     { return c.writeBy(p, c.put) }
-func (c *raw) writeSome(p []byte) (int, error) { return c.writeBy(p, c.some) }
-
-func (c *raw) writeBy(p []byte, try func(fd uintptr) bool) (int, error) {
+// write goes by Control, because it never waits: Write would first look into what Go's poller keeps of the descriptor, which is in
+// no cache when a broadcast comes.
+func (c *raw) write(p []byte) (int, error) {
 	c.p = p
-	err := c.rc.Write(try)
+	return c.wrote(c.rc.Control(c.put))
+}
+
+func (c *raw) writeSome(p []byte) (int, error) {
+	c.p = p
+	return c.wrote(c.rc.Write(c.some))
+}
+
+// wrote is what the network said, unless there was err before.
+func (c *raw) wrote(err error) (int, error) {
 	c.p = nil
 	if err != nil {
 		return 0, err
@@ -95,10 +103,7 @@ func (c *raw) writeBy(p []byte, try func(fd uintptr) bool) (int, error) {
 	return c.sent, c.werr
 }
 
-func (c *raw) writeOnce(fd uintptr) bool {
-	c.sent, c.werr = writeFD(int(fd), c.p)
-	return true
-}
+func (c *raw) writeOnce(fd uintptr) { c.sent, c.werr = writeFD(int(fd), c.p) }
 
 func (c *raw) writeWaiting(fd uintptr) bool {
 	c.writeOnce(fd)
@@ -133,7 +138,7 @@ func unreadFD(fd int) bool {
 // readFD reads what is there. errParked: nothing.
 func readFD(fd int, p []byte) (int, error) {
 	for {
-		n, err := syscall.Read(fd, p)
+		n, _, err := syscall.Recvfrom(fd, p, 0) // it goes past what read(2) does for files
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:

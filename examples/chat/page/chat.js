@@ -9,7 +9,8 @@ let joined = false;
 let wanted = false; // join again after a lost connection
 let leaving = false; // we asked to leave; another word of our leaving is of the connection that was lost
 let position = null; // {room, at}: the last that we know, to be given what is missed while the connection is lost
-let missed = 0; // messages still to come of those
+let missed = 0; // what is still to come of that
+let back = null; // {row, said} of the event that says how many messages were missed
 let socket = null;
 let attempts = 0;
 let timer = 0; // of the next attempt
@@ -99,10 +100,10 @@ const handlers = {
   joined(m) { // the room tells us everything from now on, and first what we missed, if it still knows
     if (m.recovered === undefined) return;
     missed = m.recovered ? (m.missed ?? 0) : 0;
-    if (m.recovered) showEvent(missed ? `Back again: ${missed} missed, here ${missed === 1 ? "it is" : "they are"}` : "Back again: nothing was missed");
+    if (m.recovered) back = { row: showEvent("Back again, nothing was missed"), said: 0 };
   },
-  resync() { // what was missed is gone, but for the last messages, which follow
-    showEvent("Back again: too much was missed, here is the last of it");
+  resync(m) { // what was missed is gone; after a reconnect the last messages follow
+    showEvent(m.reason === "epoch" ? "The server has begun anew and knows nothing of what was said before" : "Something that was said is missing here");
   },
   server_pending_messages(m) { // the answer to a join
     joined = wanted = true;
@@ -154,6 +155,7 @@ const handlers = {
 };
 
 function receive(m) {
+  if (missed && m.type === "server_user_message") back.row.textContent = `Back again, ${++back.said} missed:`;
   handlers[m.type]?.(m);
   if (!m.position) return;
   position = m.position;
@@ -261,7 +263,9 @@ function showSaid(m) {
 
 function showEvent(text) {
   last = null;
-  append(node("li", "event", text));
+  const row = node("li", "event", text);
+  append(row);
+  return row;
 }
 
 function showTyping() {

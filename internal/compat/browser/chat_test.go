@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -355,8 +356,86 @@ func TestRestart(t *testing.T) {
 	b.run(chromedp.SendKeys(chromedp.CSS("#text"), "tence"), chromedp.Click(chromedp.CSS("#compose button")))
 	b.sees("#log", "half a sentence")
 	b.sees("#log", "before") // still there
+	b.sees("#log", "The server has begun anew")
 	b.until(`document.getElementById("notice").hidden`)
 	b.take() // what the browser said about the lost server
+}
+
+// TestResume takes the network away from one of two people, who is given what was missed.
+func TestResume(t *testing.T) {
+	base, _ := program(t, "localhost:0")
+	chromium := browser(t)
+	through, cut, mend := cable(t, strings.TrimPrefix(base, "http://"))
+	ada, bob := open(t, chromium, base, 1280, 800), open(t, chromium, through, 1280, 800)
+	ada.join("Ada")
+	bob.join("Bob")
+	ada.say("before")
+	bob.sees("#log", "before")
+	cut()
+	bob.sees("#notice", "The connection was lost")
+	ada.sees("#log", "Bob left")
+	ada.say("while he is away")
+	ada.say("and once more")
+	ada.sees("#log .mine:last-child", "and once more")
+	mend()
+	bob.js(`document.getElementById("retry").click()`)
+	bob.sees("#log", "Back again, 2 missed")
+	bob.sees("#log", "and once more")
+	bob.sees("#members", "Bob")
+	ada.say("welcome back")
+	bob.sees("#log .said:last-child", "welcome back")
+	if got := bob.read(`[...document.querySelectorAll("#log .text")].map((n) => n.textContent).join("|")`); got != "before|while he is away|and once more|welcome back" {
+		t.Errorf("Bob has %q", got)
+	}
+	if log := bob.read(`document.getElementById("log").textContent`); strings.Contains(log, "You left") || strings.Contains(log, "Bob left") {
+		t.Errorf("Bob hears of himself: %q", log)
+	}
+	bob.shoot("resumed")
+	bob.take() // what the browser said about the lost network
+}
+
+// cable leads connections to the server at target, until cut and again after mend.
+func cable(t *testing.T, target string) (base string, cut, mend func()) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var conns []net.Conn
+	whole := true
+	set := func(to bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		whole = to
+		for _, c := range conns {
+			c.Close()
+		}
+		conns = nil
+	}
+	go func() {
+		for {
+			in, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", target)
+			if err != nil {
+				in.Close()
+				continue
+			}
+			mu.Lock()
+			if conns = append(conns, in, out); !whole {
+				in.Close()
+				out.Close()
+			}
+			mu.Unlock()
+			go func() { io.Copy(out, in); out.Close() }()
+			go func() { io.Copy(in, out); in.Close() }()
+		}
+	}()
+	t.Cleanup(func() { ln.Close(); set(false) })
+	return "http://" + ln.Addr().String(), func() { set(false) }, func() { set(true) }
 }
 
 func TestDocuments(t *testing.T) {
@@ -380,4 +459,16 @@ func TestDocuments(t *testing.T) {
 	b := open(t, browser(t), base+"/docs", 1280, 800)
 	b.until(`document.body.innerText.includes("client_user_message")`)
 	b.shoot("docs")
+	for _, name := range []string{"client_user_join", "client_user_message"} {
+		b.pick("chat-send-" + name)
+		b.sendKey()
+	}
+	b.line("joined") // and what has a position: all of it is documented
+	b.line("server_user_message")
+	if flagged := b.read(`[...document.querySelectorAll(".row[data-flag]:not([data-flag=''])")].map((r) => r.dataset.flag + " " + r.textContent).join("\n")`); flagged != "" {
+		t.Errorf("the page flags:\n%s", flagged)
+	}
+	b.js(`[...document.querySelectorAll(".row .line")].find((l) => l.textContent.includes("joined")).click()`)
+	b.sees(".detail", "position")
+	b.shoot("docs-joined")
 }

@@ -50,6 +50,8 @@ func Doc(mode apidoc.Mode) (*apidoc.Doc, *http.ServeMux) {
 	doc.Mount(mux, "/own/{name}", dispatched())
 	doc.Mount(mux, "/reshaped", reshaped())
 	doc.Mount(mux, "/gone", gone())
+	doc.Mount(mux, "/resume/rooms", rooms())
+	doc.Mount(mux, "/resume/renamed", renamed())
 	doc.Mount(mux, "/hidden", hidden())
 	doc.Serve(mux, "/docs")
 	return doc, mux
@@ -193,5 +195,24 @@ func gone() *wsrouter.Router[struct{}] {
 func hidden() *wsrouter.Router[struct{}] {
 	r := wsrouter.New[struct{}](&wsrouter.Options{Name: "hidden", Hidden: true})
 	wsrouter.Receive(r, take[struct{}, Secret])
+	return r
+}
+
+// rooms lets clients have what they missed.
+func rooms() *wsrouter.Router[struct{}] {
+	r := wsrouter.New[struct{}](&wsrouter.Options{Name: "rooms", Resume: &wsrouter.Resume{}})
+	r.Sends(Cursor{})
+	wsrouter.Receive(r, take[struct{}, Note], wsrouter.Sends(Note{}))
+	wsrouter.Presence(r, func(c *wsrouter.Conn[struct{}], room string) Place { return Place{} })
+	return r
+}
+
+// renamed does that under names of its own, with messages in a member.
+func renamed() *wsrouter.Router[struct{}] {
+	r := wsrouter.New[struct{}](&wsrouter.Options{
+		Name: "renamed", Payload: "data", Resume: &wsrouter.Resume{Param: "since", Member: "place"},
+		Names: map[string]any{"entered": wsrouter.Joined{}, "start_over": wsrouter.Resync{}},
+	})
+	r.Sends(Tick{})
 	return r
 }
