@@ -205,6 +205,10 @@ const (
 	shortestPause  = time.Millisecond // a shorter one is none: timers are no finer
 	longestPause   = 80 * time.Millisecond
 	fullBatch      = 5 // messages; a smaller round has a shorter pause
+
+	// A round that fills a quarter of an outbox says that there are many more to come, or were: those who read quickly need the time to do so. It is
+	// counted from the round's end, because a flush only begins a write that the network does not take at once.
+	backlogPause = 10 * time.Millisecond
 )
 
 // pauseAfter is how long after the beginning of a round of n messages for so many members the next one may begin.
@@ -223,13 +227,30 @@ func (f *feed) hand() {
 		}
 		begun := time.Now()
 		sockets := f.handOut(batch)
-		f.pause = begun.Add(pauseAfter(len(batch), len(sockets)))
 		if len(sockets) > 0 {
 			f.hub.router.loop.FlushAll(sockets, func() { f.round <- struct{}{} })
 			<-f.round
 		}
+		f.pause = begun.Add(pauseAfter(len(batch), len(sockets)))
+		if sum(batch) >= f.hub.router.opts.Outbox/4 {
+			f.pause = latest(f.pause, time.Now().Add(backlogPause))
+		}
 		f.observe(batch)
 	}
+}
+
+func sum(batch []*cast) (n int) {
+	for _, c := range batch {
+		n += c.size()
+	}
+	return n
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // rest waits for the end of the pause.

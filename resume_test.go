@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/broker"
 	"github.com/wsrouter-go/wsrouter/wstest"
@@ -258,4 +260,82 @@ func TestHealth(t *testing.T) {
 		}
 		c.Close()
 	})
+}
+
+// TestBurst: what comes together leaves together, to who reads at once, late, and compressed, whole and in order, and is counted right.
+func TestBurst(t *testing.T) {
+	for name, o := range map[string]*websocket.DialOptions{"plain": {}, "compressed": {CompressionMode: websocket.CompressionNoContextTakeover}} {
+		for _, late := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/late=%t", name, late), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := wsrouter.New[inRoom](&wsrouter.Options{Broker: broker.New(nil), Compression: &wsrouter.Compression{}})
+					r.Sends(answer{})
+					var c *wsrouter.Conn[inRoom]
+					r.OnConnect(func(ctx context.Context, in *wsrouter.Conn[inRoom]) error {
+						c = in
+						return r.Room("a").Join(in)
+					})
+					p := dialWith(t, r, "/", o)
+					if !late {
+						go p.read()
+					}
+					synctest.Wait()
+					var want []string
+					for i := range 40 {
+						text := strings.Repeat(fmt.Sprint(i, " "), i*10)
+						want = append(want, `{"type":"answer","text":"`+text+`"}`)
+						if err := r.Room("a").Broadcast(t.Context(), answer{Text: text}); err != nil {
+							t.Fatal(err)
+						}
+					}
+					time.Sleep(time.Second)
+					want = append(want, `{"type":"answer","text":"last"}`)
+					if err := c.Send(t.Context(), answer{Text: "last"}); err != nil {
+						t.Fatal(err)
+					}
+					if late {
+						go p.read()
+					}
+					time.Sleep(time.Second)
+					if got := p.got(); !slices.Equal(got, want) {
+						t.Errorf("got %d frames, want %d: %.300q", len(got), len(want), got)
+					}
+					if s := r.Stats(); s.BytesBuffered != 0 || s.Sent != uint64(len(want)) {
+						t.Errorf("%d bytes wait, %d were sent", s.BytesBuffered, s.Sent)
+					}
+					p.close()
+				})
+			})
+		}
+	}
+}
+
+// TestSlowMember: under OverflowWait a member that does not read is closed, and nobody waits for it.
+func TestSlowMember(t *testing.T) {
+	for _, overflow := range []wsrouter.Overflow{wsrouter.OverflowClose, wsrouter.OverflowWait} {
+		synctest.Test(t, func(t *testing.T) {
+			r := wsrouter.New[inRoom](&wsrouter.Options{Resume: &wsrouter.Resume{}, Overflow: overflow, Outbox: 2000, Logger: quiet})
+			r.Sends(answer{})
+			r.OnConnect(func(ctx context.Context, c *wsrouter.Conn[inRoom]) error { return r.Room("a").Join(c) })
+			slow, quick := dial(t, r, "/", nil), dial(t, r, "/", nil)
+			go quick.read()
+			synctest.Wait()
+			begun := time.Now()
+			for range 100 {
+				if err := r.Room("a").Broadcast(t.Context(), answer{Text: strings.Repeat("a", 100)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			took := time.Since(begun)
+			time.Sleep(time.Second)
+			if got := len(quick.got()); got != 101 || took > time.Second {
+				t.Errorf("after %v the other has %d frames", took, got)
+			}
+			if s := r.Stats(); s.Members != 1 {
+				t.Errorf("%d members are left", s.Members)
+			}
+			quick.close()
+			slow.conn.Close()
+		})
+	}
 }
