@@ -113,14 +113,13 @@ func (p *poller) run(rc syscall.RawConn) {
 				continue
 			case err != nil:
 				return true
+			case n == 0:
+				return false
 			}
 			for _, ev := range events[:n] {
 				if c := p.table.get(uint32(ev.Fd), uint32(ev.Pad)); c != nil {
 					c.ready(ev.Events)
 				}
-			}
-			if n < len(events) { // there are no more; the next wakes whoever waits for the set
-				return false
 			}
 		}
 	})
