@@ -44,7 +44,8 @@ func TestLeaks(t *testing.T) {
 		}
 		eventually(20*time.Second, func() bool { // the very last end may take its time
 			rounds[steps] = ask[reliability.Stats](server, "stats", nothing{})
-			return rounds[steps].Goroutines == before.Goroutines && rounds[steps].Descriptors == before.Descriptors && rounds[steps].Timers <= before.Timers
+			return rounds[steps].Goroutines == before.Goroutines && rounds[steps].Descriptors == before.Descriptors && rounds[steps].Timers <= before.Timers &&
+				roomsOf(rounds[steps]) <= roomsOf(before)
 		})
 		after := rounds[steps]
 
