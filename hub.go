@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -209,13 +210,19 @@ func (h *hub) sent(name string) *message {
 	return h.types[name]
 }
 
-// decode makes what the members of f's place get of a message that came from the broker. It may be anything.
-func (h *hub) decode(f *feed, msg broker.Message) (*cast, error) {
+// decode makes what the members of f's place get of a message that came from the broker. It may be anything, and may find the one value that a
+// decoder of the application panics at, in a goroutine that is the broker's.
+func (h *hub) decode(f *feed, msg broker.Message) (c *cast, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c, err = nil, &decoderPanic{p, debug.Stack()}
+		}
+	}()
 	var e envelope
 	if err := e.parse(msg.Data, h.node); err != nil {
 		return nil, err
 	}
-	c := &cast{at: msg.Position}
+	c = &cast{at: msg.Position}
 	if e.kind == kindBye {
 		if f.room.kind != ofUser {
 			return nil, errors.New("a room cannot be closed")
@@ -256,12 +263,24 @@ func (h *hub) checkPosition(m *message, data []byte) error {
 	return nil
 }
 
+// decoderPanic is why a message cannot be decoded.
+type decoderPanic struct {
+	value any
+	stack []byte
+}
+
+func (p *decoderPanic) Error() string { return fmt.Sprintf("panic in a decoder: %v", p.value) }
+
 // refuse notes a message that does not come from a router like this one.
 func (h *hub) refuse(f *feed, err error) {
 	h.counts.malformed.Add(1)
 	if silent, ok := h.router.refusals.due("broker", time.Now()); ok {
 		tell(func() {
-			h.router.logger().Warn("wsrouter: message from the broker dropped", "topic", brief(f.topic), "err", err, "not_logged", silent)
+			l := h.router.logger().With("topic", brief(f.topic), "err", err, "not_logged", silent)
+			if p := (*decoderPanic)(nil); errors.As(err, &p) {
+				l = l.With("stack", string(p.stack))
+			}
+			l.Warn("wsrouter: message from the broker dropped")
 		})
 	}
 }
