@@ -38,7 +38,7 @@ func main() {
 func run(ctx context.Context, addr string, stdout io.Writer) error {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: -addr localhost:0 takes a free port", err)
 	}
 	chat := newChat()
 	server := wsrouter.Server(routes(chat))

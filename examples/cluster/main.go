@@ -81,7 +81,7 @@ func childOf(arg0 string) func(args ...string) *exec.Cmd {
 func run(ctx context.Context, addr string, stdout io.Writer, command func(args ...string) *exec.Cmd) (err error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: -addr localhost:0 takes a free port", err)
 	}
 	defer ln.Close()
 	store, err := os.MkdirTemp("", "wsrouter-cluster-")
