@@ -235,12 +235,15 @@ func (c *idle) fill(s *Socket, n int) (int, error) {
 			return 0, net.ErrClosed
 		}
 		s.in = getBuffer(n)
+		hup := c.hup.Swap(false) // before the read: what an event says behind it stands
 		got, err := readFD(c.fd, s.in.B[:n])
-		if err == errParked {
+		if err == errParked { // then it was no end, which would have been read
 			s.freeInput()
 			c.dry = true
-			c.hup.Store(false)
 			continue
+		}
+		if hup {
+			c.hup.Store(true) // there may be an end behind this, of which no further event tells
 		}
 		s.in.B = s.in.B[:got]
 		c.dry = err == nil && got < n
