@@ -54,7 +54,7 @@ func TestLeaks(t *testing.T) {
 			judge(t, errs == "", "each of %d kinds ended as it should%s", len(reliability.Kinds), errs)
 		})
 		t.Run("goroutines", func(t *testing.T) {
-			judge(t, after.Goroutines == before.Goroutines, "%d goroutines, before %d", after.Goroutines, before.Goroutines)
+			judge(t, after.Goroutines == before.Goroutines, "%d goroutines %v, before %d %v", after.Goroutines, after.Running, before.Goroutines, before.Running)
 		})
 		t.Run("descriptors", func(t *testing.T) {
 			judge(t, after.Descriptors == before.Descriptors, "%d descriptors, before %d", after.Descriptors, before.Descriptors)
@@ -65,7 +65,7 @@ func TestLeaks(t *testing.T) {
 			judge(t, is <= was, "%d live objects made by rooms, before %d", is, was)
 		})
 		t.Run("timers", func(t *testing.T) {
-			judge(t, after.Timers <= before.Timers, "%d timers, before %d", after.Timers, before.Timers)
+			judge(t, after.Timers <= before.Timers, "%d timers, before %d%s", after.Timers, before.Timers, grown(before, after))
 		})
 		t.Run("objects", func(t *testing.T) {
 			slope := slopeOf(rounds, cycles/steps)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -22,6 +23,7 @@ type Stats struct {
 	Objects     int            // live, after garbage collection
 	Timers      int            // live objects that package time allocated for timers; only with ServerConfig.Profile
 	Sites       map[string]int // live objects by the function of the module that allocated them; only with ServerConfig.Profile
+	Running     map[string]int // goroutines by the function that they began with; only with ServerConfig.Profile
 }
 
 // measure fills in all but Members.
@@ -39,6 +41,7 @@ func measure(profile bool) (s Stats, err error) {
 	}
 	if profile {
 		s.liveSites()
+		s.Running = goroutines()
 	}
 	return s, nil
 }
@@ -58,9 +61,16 @@ func holding() (h Holding, err error) {
 }
 
 // forgetTimers makes the runtime drop timers that have been stopped, which it otherwise keeps, with all they refer to, until they are
-// due: those of a processor that goes away move, the others are looked at when there is something to schedule.
+// due: with one processor they are all in one heap, which is cleared of them when they are more than a quarter of it.
 func forgetTimers() {
 	n := runtime.GOMAXPROCS(1)
+	var more [256]*time.Timer // one by one they would be gone before they are many
+	for i := range more {
+		more[i] = time.AfterFunc(time.Hour, func() {})
+	}
+	for _, t := range more {
+		t.Stop()
+	}
 	runtime.Gosched()
 	runtime.GOMAXPROCS(n)
 }
@@ -113,11 +123,15 @@ func socketMemory(fd int) int {
 	return int(info[rmemAlloc] + info[wmemQueued])
 }
 
+// tiny is how many bytes the runtime's blocks for small objects without pointers have.
+const tiny = 16
+
 const module = "github.com/wsrouter-go/wsrouter"
 
 // liveSites counts live objects and the timers among them, also by the innermost function of the module in the stack that allocated
 // them. It is exact if runtime.MemProfileRate has been 1 from the start. What the scheduler allocates, and keeps for the next
-// goroutine that runs or waits, does not count.
+// goroutine that runs or waits, does not count, nor do objects that are so small that several share a block: they live as long as
+// any of their block.
 func (s *Stats) liveSites() {
 	records := make([]runtime.MemProfileRecord, 1<<10)
 	n, ok := runtime.MemProfile(records, false)
@@ -128,7 +142,7 @@ func (s *Stats) liveSites() {
 	s.Sites, s.Objects = map[string]int{}, 0
 	for _, r := range records[:n] {
 		site := siteOf(r.Stack())
-		if site.scheduler {
+		if site.scheduler || r.AllocBytes <= tiny*r.AllocObjects {
 			continue
 		}
 		live := int(r.InUseObjects())
@@ -140,6 +154,27 @@ func (s *Stats) liveSites() {
 			s.Sites[site.String()] += live
 		}
 	}
+}
+
+func goroutines() map[string]int {
+	records := make([]runtime.StackRecord, 1<<10)
+	n, ok := runtime.GoroutineProfile(records)
+	for !ok {
+		records = make([]runtime.StackRecord, n+n/2)
+		n, ok = runtime.GoroutineProfile(records)
+	}
+	running := map[string]int{}
+	for _, r := range records[:n] {
+		frames, first := runtime.CallersFrames(r.Stack()), ""
+		for more := true; more; {
+			var f runtime.Frame
+			if f, more = frames.Next(); f.Function != "runtime.goexit" {
+				first = f.Function
+			}
+		}
+		running[first]++
+	}
+	return running
 }
 
 // site is who allocated something.
