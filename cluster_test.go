@@ -1,6 +1,7 @@
 package wsrouter_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -263,6 +264,63 @@ func TestLost(t *testing.T) {
 		}
 		other.Close()
 	})
+}
+
+// TestAheadOfTheNode: a client that has heard more by another node hears none of it again, whatever this node has to catch up with: a loss, or a new
+// epoch.
+func TestAheadOfTheNode(t *testing.T) {
+	for name, tt := range map[string]struct {
+		epoch   string // of what comes; "": the node's
+		resyncs int    // that the client hears as it comes
+	}{"loss": {"", 0}, "epoch": {"anew", 1}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &knowing{feeding{Broker: broker.New(nil), feeds: map[string]func(broker.Message){}}}
+				r := resumable(b, wsrouter.Resume{})
+				behind := wstest.Dial(t, r, "/?room=a")
+				at := wstest.Expect[wsrouter.Joined](behind).Position.At
+				epoch, _, _ := strings.Cut(at, "-")
+				epoch = cmp.Or(tt.epoch, epoch)
+				ahead := wstest.Dial(t, r, back("a", epoch+"-5"))
+				if j := wstest.Expect[wsrouter.Joined](ahead); *j.Recovered != (tt.resyncs == 0) {
+					t.Errorf("joined %+v", j)
+				}
+				for range tt.resyncs {
+					wstest.Expect[wsrouter.Resync](ahead)
+				}
+				message := func(n uint64) broker.Message {
+					data := fmt.Appendf([]byte("\x01\x01\x04said\x00"), `{"type":"said","n":%d}`, n)
+					return broker.Message{Topic: "r/a", Position: broker.Position{Epoch: epoch, Seq: n, Prev: n - 1}, Data: data}
+				}
+				lost := message(3)
+				lost.Data, lost.Lost = nil, true
+				b.say(lost)
+				for n := uint64(4); n <= 7; n++ {
+					b.say(message(n))
+				}
+				if s := wstest.Expect[wsrouter.Resync](behind); s.Position.At != epoch+"-3" {
+					t.Errorf("resync %+v", s)
+				}
+				for n := 4; n <= 7; n++ {
+					if m := heard(t, behind); m.N != n {
+						t.Errorf("who is behind heard %+v, want %d", m, n)
+					}
+				}
+				for n := 6; n <= 7; n++ {
+					if m := heard(t, ahead); m.N != n || m.Position.At != fmt.Sprintf("%s-%d", epoch, n) {
+						t.Errorf("who is ahead heard %+v, want %d", m, n)
+					}
+				}
+			})
+		})
+	}
+}
+
+// knowing is feeding with a history in which there is every position, and nothing after it.
+type knowing struct{ feeding }
+
+func (b *knowing) History(context.Context, string, broker.Position, int) ([]broker.Message, error) {
+	return nil, nil
 }
 
 // feeding lets a test say something to the subscribers.

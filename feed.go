@@ -342,10 +342,10 @@ func (h *handout) add(c *cast) {
 // give queues h for c. The caller holds room.mu.
 func (f *feed) give(c *conn, h *handout) (flush bool) {
 	casts, items, all := h.casts, h.items, h.all
-	if skip := f.skips[c]; h.some || skip > 0 {
+	if heard, ahead := f.skips[c]; h.some || ahead && slices.ContainsFunc(casts, func(k *cast) bool { return covers(heard, k.at) }) {
 		casts, items = nil, nil
 		for i, k := range h.casts {
-			if !slices.Contains(k.except, c.id) && k.at.Seq > skip {
+			if !slices.Contains(k.except, c.id) && !(ahead && covers(heard, k.at)) {
 				casts, items = append(casts, k), append(items, h.items[i])
 			}
 		}

@@ -15,11 +15,11 @@ import (
 
 // history is what a feed remembers of its room. All of it is guarded by room.mu.
 type history struct {
-	at    broker.Position  // of the last message that the members have
-	ring  []*cast          // all messages after base up to at, oldest first; empty without Options.Resume
-	base  uint64           // of the epoch of at
-	bytes int              // of ring
-	skips map[*conn]uint64 // members that are further than at, and how far
+	at    broker.Position           // of the last message that the members have
+	ring  []*cast                   // all messages after base up to at, oldest first; empty without Options.Resume
+	base  uint64                    // of the epoch of at
+	bytes int                       // of ring
+	skips map[*conn]broker.Position // members that have heard more than at, by another node, and up to where
 
 	wanted   []*want
 	fetching bool
@@ -43,12 +43,11 @@ func (h *history) start(at broker.Position) {
 // record takes note of a batch and returns it as members get it.
 func (f *feed) record(batch []*cast) *handout {
 	out := &handout{}
-	maps.DeleteFunc(f.skips, func(_ *conn, seq uint64) bool { return seq <= f.at.Seq })
+	maps.DeleteFunc(f.skips, func(_ *conn, heard broker.Position) bool { return covers(f.at, heard) })
 	for _, c := range batch {
 		switch {
 		case c.lost:
 			f.start(c.at)
-			clear(f.skips)
 			if word := f.lossTold(c); word != nil {
 				out.add(word)
 			}
@@ -149,8 +148,10 @@ func (f *feed) welcome(c *conn, missed *position) (items []*wsconn.Item, err err
 		if recovered {
 			replay = newestOf(f.since(missed.at.Seq))
 			joined.Missed, joined.Position.At = len(replay), missed.text
-			f.skip(c, missed.at.Seq)
 			f.hub.counts.replays.Add(1)
+		}
+		if recovered || reason == reasonEpoch { // which this node may not know yet
+			f.skip(c, missed.at)
 		}
 	}
 	words := []any{joined}
@@ -168,16 +169,19 @@ func (f *feed) welcome(c *conn, missed *position) (items []*wsconn.Item, err err
 	return append(items, replay...), nil
 }
 
-// skip keeps messages up to seq from c, who has them already.
-func (f *feed) skip(c *conn, seq uint64) {
-	if seq <= f.at.Seq {
+// skip keeps messages up to heard from c, who has them already, and word that they are lost.
+func (f *feed) skip(c *conn, heard broker.Position) {
+	if covers(f.at, heard) {
 		return
 	}
 	if f.skips == nil {
-		f.skips = map[*conn]uint64{}
+		f.skips = map[*conn]broker.Position{}
 	}
-	f.skips[c] = seq
+	f.skips[c] = heard
 }
+
+// covers reports whether at is not before p.
+func covers(at, p broker.Position) bool { return at.Epoch == p.Epoch && p.Seq <= at.Seq }
 
 // newestOf is what of casts is replayed: all, but of those with a key only the newest.
 func newestOf(casts []*cast) (items []*wsconn.Item) {
