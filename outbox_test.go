@@ -1,12 +1,20 @@
 package wsrouter_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,22 +24,28 @@ import (
 	"github.com/wsrouter-go/wsrouter/wstest"
 )
 
-// TestSlowPeerFillsNoLog: a peer that asks and does not read makes one line for each episode of drops. Each dropped answer was
-// two errors in the log.
+// TestSlowPeerFillsNoLog: a handler that sends more than its peer reads makes one line for each episode of drops. Each dropped answer
+// was two errors in the log.
 func TestSlowPeerFillsNoLog(t *testing.T) {
+	a := answer{Text: strings.Repeat("a", 50)}
+	flood := func(ctx context.Context, c *conn) error {
+		for range 50 {
+			_ = c.Send(ctx, a)
+		}
+		return c.Send(ctx, a)
+	}
 	for name, declare := range map[string]func(r *wsrouter.Router[none]){
 		"Receive": func(r *wsrouter.Router[none]) {
-			wsrouter.Receive(r, func(ctx context.Context, c *conn, q question) error {
-				return c.Send(ctx, answer{Text: strings.Repeat("a", 50)})
-			}, wsrouter.Sends(answer{}))
+			wsrouter.Receive(r, func(ctx context.Context, c *conn, q question) error { return flood(ctx, c) }, wsrouter.Sends(answer{}))
 		},
 		"Respond": func(r *wsrouter.Router[none]) {
-			wsrouter.Respond(r, func(context.Context, *conn, question) (answer, error) {
-				return answer{Text: strings.Repeat("a", 50)}, nil
-			})
+			wsrouter.Respond(r, func(ctx context.Context, c *conn, q question) (answer, error) { _ = flood(ctx, c); return a, nil })
 		},
 		"Error": func(r *wsrouter.Router[none]) {
-			wsrouter.Receive(r, func(context.Context, *conn, question) error { return wsrouter.Errorf("no", "no") })
+			wsrouter.Receive(r, func(ctx context.Context, c *conn, q question) error {
+				_ = flood(ctx, c)
+				return wsrouter.Errorf("no", "no")
+			}, wsrouter.Sends(answer{}))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -50,6 +64,64 @@ func TestSlowPeerFillsNoLog(t *testing.T) {
 				p.close()
 			})
 		})
+	}
+}
+
+// TestAsksAndDoesNotRead: what a peer asks for itself neither closes its connection nor is dropped. It is handled when there is room for
+// the answer.
+func TestAsksAndDoesNotRead(t *testing.T) {
+	const asked, size = 10_000, 1000 // more than the network takes
+	for policy := wsrouter.OverflowClose; policy <= wsrouter.OverflowWait; policy++ {
+		for _, idle := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d/idle=%t", policy, idle), func(t *testing.T) {
+				r := wsrouter.New[none](&wsrouter.Options{Overflow: policy, Outbox: 16 << 10, Idle: idle, Logger: quiet})
+				wsrouter.Receive(r, func(ctx context.Context, c *conn, q question) error { return c.SendText(ctx, q.Text) }, wsrouter.Sends(""))
+				srv := httptest.NewServer(r)
+				defer srv.Close()
+				c, err := net.Dial("tcp", srv.Listener.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				in := bufio.NewReader(c)
+				_ = upgradeRequest("/").Write(c)
+				if resp, err := http.ReadResponse(in, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+					t.Fatal(resp, err)
+				}
+				text := strings.Repeat("a", size)
+				_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+				_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10)
+				_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+				stuck := make(chan none)
+				begin := sync.OnceFunc(func() { close(stuck) })
+				go func() {
+					defer begin()
+					for rest := bytes.Repeat(maskedText(`{"type":"question","text":"`+text+`"}`), asked); len(rest) > 0; {
+						n, err := c.Write(rest)
+						rest = rest[n:]
+						switch {
+						case errors.Is(err, os.ErrDeadlineExceeded):
+							_ = c.SetWriteDeadline(time.Time{})
+							begin()
+						case err != nil:
+							return
+						}
+					}
+				}()
+				_ = c.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+				<-stuck
+				want := append([]byte{0x81, 126, size >> 8, size & 0xff}, text...)
+				got := make([]byte, len(want))
+				for i := range asked {
+					if _, err := io.ReadFull(in, got); err != nil || !bytes.Equal(got, want) {
+						t.Fatalf("answer %d: %.20q, %v", i, got, err)
+					}
+				}
+				if n := r.Stats().Dropped; n != 0 {
+					t.Errorf("%d answers were dropped", n)
+				}
+			})
+		}
 	}
 }
 

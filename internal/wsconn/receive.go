@@ -1,6 +1,7 @@
 package wsconn
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -216,6 +217,9 @@ func (s *Socket) begin(free uint32) (in *Buffer, ok bool) {
 
 // call hands m to the handler, unless it is too late for that. A nil m is the opening.
 func (s *Socket) call(m *received) {
+	if s.slow.Load() && m != nil {
+		s.awaitRoom()
+	}
 	s.loop.acquire()
 	defer s.loop.giveBack()
 	if m != nil && s.has(flagOver|flagClosing|flagDraining) {
@@ -260,6 +264,19 @@ func (s *Socket) returned(in *Buffer) (mine bool) {
 		s.flush()
 	}
 	return true
+}
+
+// awaitRoom waits until at most half of the outbox waits for the network. A peer that asks faster than it reads the answers is so
+// slowed down to its own pace, and the other half is for what it did not ask for.
+func (s *Socket) awaitRoom() {
+	for o := &s.out; ; {
+		o.mu.Lock()
+		if !o.blocked || o.w == nil || o.w.all() <= s.loop.Outbox/2 || s.has(flagOver|flagClosing|flagDraining) {
+			s.unlock()
+			return
+		}
+		_ = s.wait(context.Background()) // it ends with the write timeout at the latest
+	}
 }
 
 // acquire waits until one more handler may run.

@@ -289,8 +289,15 @@ func (s *Socket) writeNow(frame []byte) {
 // block notes that the network takes no more for now.
 func (s *Socket) block() {
 	s.out.blocked = true
+	s.slow.Store(true)
 	s.out.w.stalled = s.loop.now()
 	s.out.acts |= actPump
+}
+
+// unblock notes that it does again.
+func (s *Socket) unblock() {
+	s.out.blocked = false
+	s.slow.Store(false)
 }
 
 // join adds a frame to the wire, behind all that is queued. It reports false if that is too much for one write.
@@ -446,7 +453,7 @@ func (s *Socket) flushLocked() {
 func (s *Socket) writable() {
 	s.out.mu.Lock()
 	if s.out.blocked {
-		s.out.blocked = false
+		s.unblock()
 		s.flushLocked()
 	}
 	s.unlock()
@@ -460,7 +467,7 @@ func (s *Socket) pump() {
 	for !o.shutOff() {
 		chunk := s.chunk()
 		if len(chunk) == 0 {
-			o.blocked = false
+			s.unblock()
 			s.emptied()
 			break
 		}

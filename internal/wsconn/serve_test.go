@@ -157,6 +157,64 @@ func TestReadAhead(t *testing.T) {
 	}
 }
 
+// TestAsksFasterThanItReads: who does not read the answers is asked to wait by TCP, and neither closed nor answered at the cost of memory.
+func TestAsksFasterThanItReads(t *testing.T) {
+	const asked, size = 2000, 1000
+	for name, tt := range map[string]struct {
+		then    func(s *server, conn net.Conn)
+		handled bool // all that was asked
+		code    int
+	}{
+		"reads":  {func(s *server, conn net.Conn) { go frames(conn) }, true, 1006},
+		"drain":  {func(s *server, conn net.Conn) { s.Drain(); go frames(conn) }, false, 1001},
+		"close":  {func(s *server, conn net.Conn) { s.Close(4000, ""); go frames(conn) }, false, 4000},
+		"abort":  {func(s *server, conn net.Conn) { s.Abort(errors.New("enough")) }, false, 1006},
+		"gone":   {func(s *server, conn net.Conn) { conn.Close() }, false, 1006},
+		"nobody": {func(s *server, conn net.Conn) { time.Sleep(11 * time.Second) }, false, 1006}, // the write timeout
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := config()
+				c.Goodbye = wsconn.End{Code: 1001}
+				c.Outbox, c.ReadAhead, c.PingInterval = 100*size, 10*size, -1
+				s, conn := serve(t, c, func(s *server, data []byte, binary bool) {
+					if err := s.Write(data, binary); err != nil && tt.handled {
+						t.Errorf("an answer was not taken: %v", err)
+					}
+				})
+				all := make(chan struct{})
+				go func() {
+					defer close(all)
+					conn.Write([]byte(strings.Repeat(frame(fin|text, strings.Repeat("a", size)), asked)))
+				}()
+				time.Sleep(time.Second)
+				if n := len(s.messages()); n < 40 || n > 60 {
+					t.Errorf("%d messages of %d bytes were answered into an outbox of %d, of which half should be used", n, size, c.Outbox)
+				}
+				start := time.Now()
+				tt.then(s, conn)
+				if tt.handled {
+					<-all
+					synctest.Wait()
+					if n := len(s.messages()); n != asked {
+						t.Errorf("%d messages were handled, want %d", n, asked)
+					}
+					conn.Close()
+				}
+				if e := s.end(t); e.Code != tt.code {
+					t.Errorf("end %+v, want %d", e, tt.code)
+				}
+				if d := time.Since(start); d > 11*time.Second || name != "nobody" && d > time.Second {
+					t.Errorf("the end took %v", d)
+				}
+				if n := len(s.messages()); !tt.handled && n > 60 {
+					t.Errorf("%d messages were handled", n)
+				}
+			})
+		})
+	}
+}
+
 func TestNoLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := config()

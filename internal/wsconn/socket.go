@@ -24,6 +24,7 @@ type Socket struct {
 	life  atomic.Int64  // when the peer was last heard, in Loop.now
 	since atomic.Int64  // when the message began that is unfinished. 0: none is
 	left  atomic.Int32  // what Released waits for
+	slow  atomic.Bool   // out.blocked, for who does not hold out.mu
 
 	// Of the reading role.
 	parser    parser
