@@ -30,8 +30,8 @@ type Socket struct {
 	parser    parser
 	in        *Buffer // what was read; nil: nothing
 	r         int     // bytes of in that are done
-	discarded int32   // bytes read after our close frame
 	corkedAt  time.Duration
+	discarded int32 // bytes read after our close frame
 	corking   bool
 	opened    bool
 	deaf      bool // what comes is not taken apart any more
