@@ -227,7 +227,7 @@ func (f *feed) hand() {
 		}
 		begun := time.Now()
 		sockets := f.handOut(batch)
-		if len(sockets) > 0 {
+		if !f.hub.router.loop.FlushFew(sockets) {
 			f.hub.router.loop.FlushAll(sockets, func() { f.round <- struct{}{} })
 			<-f.round
 		}

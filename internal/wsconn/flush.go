@@ -36,6 +36,18 @@ func (l *Loop) FlushAll(sockets []*Socket, done func()) {
 	}
 }
 
+// FlushFew is FlushAll for so few sockets that one goroutine would flush them all: the caller's does. It reports false, having done nothing, if they
+// are more.
+func (l *Loop) FlushFew(sockets []*Socket) bool {
+	if len(sockets) > flushBatch {
+		return false
+	}
+	for _, s := range sockets {
+		s.flushGuarded()
+	}
+	return true
+}
+
 func (l *Loop) runFlusher() {
 	f := &l.flusher
 	for {
