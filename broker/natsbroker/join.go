@@ -74,7 +74,7 @@ func (s *shard) subscribe(name string, sub *subscriber) {
 // unsubscribe returns when h is not called any more.
 func (s *shard) unsubscribe(name string, sub *subscriber) {
 	var last *nats.Subscription
-	s.do(func() {
+	removed := s.do(func() {
 		t := s.topics[s.life.out+token(name)]
 		if t == nil {
 			return
@@ -86,7 +86,7 @@ func (s *shard) unsubscribe(name string, sub *subscriber) {
 			last = t.remove()
 		}
 	})
-	if last != nil {
+	if removed && last != nil { // a broker that is closed may still be at it
 		last.Unsubscribe() // fails only where there is no subscription any more
 	}
 	sub.end()

@@ -183,10 +183,7 @@ func (f *filling) take(ends []reliability.End, stopped int64) {
 // Memory is what the outboxes hold and a fifth, and the kernel's is within its share.
 func TestStoppedMemory(t *testing.T) {
 	inModes(t, func(t *testing.T, mode reliability.Mode) {
-		n, outbox := 100, 256<<10 // fewer, and the 2 MiB that the process takes for itself are a good part of it
-		if *full {
-			n = 200
-		}
+		const n, outbox = 200, 256 << 10 // fewer, and the 2 MiB that the process takes for itself are a good part of it
 		server, address := serve(t, reliability.ServerConfig{Mode: mode, Outbox: outbox, Overflow: wsrouter.OverflowDropNewest})
 		crowd := start(t, "clients", reliability.CrowdConfig{Address: address})
 		machine, err := reliability.TCPMemory()
