@@ -44,8 +44,9 @@ unit: ## every test of every module, but the browser's
 	  echo "test internal/compat, random routers and hostile bases without -race"; (cd internal/compat && $(GO) test -run 'TestRandomRouters$$|TestHostile' .) || rc=1; \
 	  echo "test internal/hostile, costs without -race"; $(GO) test ./internal/hostile || rc=1; exit $$rc
 
-fuzz: ## each fuzz target for FUZZTIME
-	@for d in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -r -n1 dirname | sort -u); do \
+FUZZDIR ?= .
+fuzz: ## each fuzz target for FUZZTIME, below FUZZDIR
+	@for d in $$(grep -rlE '^func Fuzz' --include='*_test.go' $(FUZZDIR) | xargs -r -n1 dirname | sort -u); do \
 	  for f in $$(cd $$d && $(GO) test -list '^Fuzz' . | grep '^Fuzz'); do \
 	    echo "fuzz $$d $$f"; (cd $$d && $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) .); \
 	  done; \

@@ -76,6 +76,7 @@ func newCrowd(config string) (Verbs, error) {
 		"dial":      Verb(w.dial),
 		"say":       Verb(w.say),
 		"stop":      Verb(w.stop),
+		"ports":     Verb(w.ports),
 		"drop":      Verb(w.drop),
 		"fates":     Verb(w.fates),
 		"latencies": Verb(w.latencies),
@@ -90,6 +91,8 @@ type Dialling struct {
 	Room  string
 	N     int
 	Habit Habit
+
+	Buffer int // how much their kernel takes for each that does not read, in bytes; 0: as much as it likes, which is more for who has read fast
 }
 
 // dial opens N connections, a few at a time, and says when the last was open.
@@ -100,6 +103,11 @@ func (w *crowd) dial(d Dialling) (at int64, err error) {
 		c, err := Dial(w.cfg.Address, fmt.Sprintf("/?id=%s&room=%s", id, d.Room), "")
 		if err != nil {
 			return err
+		}
+		if d.Buffer > 0 {
+			if err := c.Conn.SetReadBuffer(d.Buffer); err != nil {
+				return err
+			}
 		}
 		group[i] = &runner{id: id, c: c, habit: d.Habit, crowd: w, gone: make(chan struct{}), ended: make(chan struct{}), fate: Fate{ID: id, Port: c.Port()}}
 		return nil
@@ -275,6 +283,15 @@ func (w *crowd) stop(group string) (int64, error) {
 		r.paused.Store(true)
 	}
 	return time.Now().UnixNano(), nil
+}
+
+// ports are those of the clients of a group.
+func (w *crowd) ports(group string) ([]int, error) {
+	var list []int
+	for _, r := range w.group(group) {
+		list = append(list, r.c.Port())
+	}
+	return list, nil
 }
 
 // drop ends the clients of a group with an RST and forgets them.

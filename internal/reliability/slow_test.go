@@ -17,6 +17,10 @@ import (
 // kernelMost is how much of what waits for one client may lie in the kernel, on both sides.
 const kernelMost = 256 << 10
 
+// stoppedBuffer is how much of it those who stop leave to their own side (the kernel takes the double). What a client's machine holds is its own affair; one
+// that has read fast, or that had no CPU for a moment, may hold megabytes.
+const stoppedBuffer = 64 << 10
+
 // slow is the size of a run with slow readers.
 type slow struct {
 	members, stopped int
@@ -53,17 +57,17 @@ func slowReaders(t *testing.T, mode reliability.Mode, size slow) {
 	server, address := serve(t, reliability.ServerConfig{Mode: mode, Outbox: size.outbox})
 	crowd := start(t, "clients", reliability.CrowdConfig{Address: address})
 	empty := ask[reliability.Holding](server, "held", nothing{}).RssAnon
-	dial := func(group string, n int) {
-		ask[int64](crowd, "dial", reliability.Dialling{Group: group, Room: room, N: n, Habit: reliability.Reads})
+	dial := func(group string, n, buffer int) {
+		ask[int64](crowd, "dial", reliability.Dialling{Group: group, Room: room, N: n, Habit: reliability.Reads, Buffer: buffer})
 	}
-	dial("others", size.members-size.stopped)
+	dial("others", size.members-size.stopped, 0)
 	window := size.takes(size.outbox+kernelMost) + time.Second // the longest that any may be there
 	var ratios []float64
 	fill := filling{others: map[string]int{}}
 	for i := range size.pairs {
 		group := fmt.Sprint("stopped", i)
-		dial(group, size.stopped)
-		end := fill.watch(t, server, address) // in both windows, because looking takes time too
+		dial(group, size.stopped, stoppedBuffer)
+		end := fill.watch(t, server, address, ask[[]int](crowd, "ports", group)) // in both windows, because looking takes time too
 		before := stream(t, server, crowd, size, window)
 		ask[[]reliability.End](server, "ends", nothing{})
 
@@ -127,13 +131,13 @@ type filling struct {
 	others map[string]int // how others were closed
 }
 
-// watch looks four times a second until end is called, at the latest by the end of the test.
-func (f *filling) watch(t *testing.T, server process, address string) (end func()) {
+// watch looks four times a second until end is called, at the latest by the end of the test. ports are those of the clients that stop.
+func (f *filling) watch(t *testing.T, server process, address string, ports []int) (end func()) {
 	over, done := make(chan struct{}), make(chan struct{})
 	port := portOf(t, address)
 	go func() {
 		defer close(done)
-		f.look(t, server, port, over)
+		f.look(t, server, port, ports, over)
 	}()
 	end = sync.OnceFunc(func() {
 		close(over)
@@ -143,15 +147,15 @@ func (f *filling) watch(t *testing.T, server process, address string) (end func(
 	return end
 }
 
-func (f *filling) look(t *testing.T, server process, port int, over <-chan struct{}) {
+func (f *filling) look(t *testing.T, server process, port int, ports []int, over <-chan struct{}) {
 	for {
 		queues, err := reliability.Queues(port)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		for _, n := range queues {
-			f.share = max(f.share, n)
+		for _, of := range ports {
+			f.share = max(f.share, queues[of])
 		}
 		var held reliability.Holding
 		if err := server.Ask(t.Context(), "held", nothing{}, &held); err != nil {
