@@ -3,7 +3,7 @@ import { Bar } from "./bar.js";
 import { Compose } from "./compose.js";
 import { Connection, key } from "./connection.js";
 import { type Endpoint, type Message, Model } from "./data.js";
-import { command, copy, fill, h, icon, narrow } from "./dom.js";
+import { command, copy, fill, h, icon, narrow, plain } from "./dom.js";
 import { keysDialog, listen } from "./keys.js";
 import { Log } from "./log.js";
 import { Nav } from "./nav.js";
@@ -241,7 +241,7 @@ export class App {
     const sample = this.model.sample(m);
     return [
       this.head(m, e ? "down" : null),
-      m.frame || !sample ? null : h("figure.sample", {}, h("figcaption", {}, "Example"), h("pre.code", { tabindex: "0" }, h("code", {}, coloured(write(sample, "  "))))),
+      m.frame || !sample ? null : h("figure.sample", {}, h("figcaption", {}, "Example"), h("pre.code", { tabindex: "0" }, h("code", {}, coloured(plain(write(sample, "  ")))))),
       schemaOf(m, this.types()),
       m.links?.length ? h("p.replies", {}, "In reply to ", ...m.links.flatMap((l, i) => [i ? ", " : "", h("a", { href: "#" + l.link }, l.text)])) : null,
       e ? h("p.note", {}, m.always ? "It may come at any time." : "") : null,

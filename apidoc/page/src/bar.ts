@@ -87,7 +87,7 @@ export class Bar {
         buttons.push(connect("Try again"));
         break;
       case "unreachable":
-        words.push("not reached");
+        words.push(s.upgradable ? "not upgraded" : "not reached");
         buttons.push(connect("Try again"));
         break;
       case "closed":
@@ -136,12 +136,13 @@ export class Bar {
     const names = (list: Row[]): (Node | string)[] => list.flatMap((p, i) => [i ? ", " : " ", h("code", {}, p.name)]);
     if (cookies.length) {
       const set = cookies.filter((p) => document.cookie.split(/;\s*/).some((k) => k.split("=")[0] === p.name));
-      rows.push(h("p.param.note", {}, cookies.length > 1 ? "Cookies" : "Cookie", ...names(cookies), set.length === cookies.length ? ": set, the browser sends it." : ": the browser sends it if it is set, also where this page cannot see it. ",
-        set.length === cookies.length ? null : signIn(data), set.length === cookies.length ? null : " to get it."));
+      const all = set.length === cookies.length, it = cookies.length > 1 ? "them" : "it";
+      rows.push(h("p.param.note", {}, cookies.length > 1 ? "Cookies" : "Cookie", ...names(cookies), all ? `: set, the browser sends ${it}.` : `: the browser sends ${it} if set, also where this page cannot see ${it}. `,
+        all ? null : signIn(data), all ? null : ` to get ${it}.`));
     }
     if (headers.length) {
       const other = c.parameters().some((q) => q.in !== "header" && isSecret(q));
-      rows.push(h("p.param.note", {}, headers.length > 1 ? "Headers" : "Header", ...names(headers), ": a browser cannot send it with a WebSocket. ", other ? "Use one of the other sources." : headers.some(isSecret) ? "Offer query, cookie or subprotocol in the session." : ""));
+      rows.push(h("p.param.note", {}, headers.length > 1 ? "Headers" : "Header", ...names(headers), `: a browser cannot send ${headers.length > 1 ? "them" : "it"} with a WebSocket. `, other ? "Use one of the other sources." : headers.some(isSecret) ? "Offer query, cookie or subprotocol in the session." : ""));
     }
     fill(this.fields, ...rows);
     this.fields.hidden = !rows.length;
