@@ -16,7 +16,7 @@ import (
 //
 // Merge fails, and changes nothing, if openapi is anything else: Swagger 2.0, more than one YAML document, a member
 // named twice, nested deeper than 200 levels, larger than 16 MiB or than 524,288 values with all aliases followed, or
-// than 8 MiB or 320,000 nodes of YAML, names among them: a larger base has to be JSON.
+// than 8 MiB or 300,000 nodes of YAML, names among them: a larger base has to be JSON.
 // Nothing that it refers to is fetched. An operation that both have, by path and method, is found at the first use,
 // where [Doc.OpenAPI] panics.
 func (d *Doc) Merge(openapi []byte) error {

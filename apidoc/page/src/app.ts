@@ -31,6 +31,7 @@ export class App {
   private readonly tabBar = h("nav.tabs", { "aria-label": "Parts of the page" });
   private readonly worker: Worker;
   private readonly asked = new Map<number, (t: { text: string; total: number }) => void>();
+  private readonly used = new Set<string>();
   private nextConn = 0;
   private missed = 0;
 
@@ -270,7 +271,10 @@ export class App {
   // ---- connections
 
   private connection(e: Endpoint): Connection {
-    const c = new Connection(this.nextConn++, e, this.model, (o) => this.post(o));
+    const c: Connection = new Connection(this.nextConn++, e, this.model, (o) => {
+      if (o.do === "open") for (const s of c.secrets()) this.used.add(s);
+      this.post(o);
+    });
     c.onchange = () => {
       if (narrow() && c === this.active && (c.state.is === "refused" || c.state.is === "unreachable")) this.tab(2); // where it says why
       const log = this.tabBar.querySelector<HTMLElement>("[data-tab=Log]");
@@ -351,8 +355,13 @@ export class App {
     return String.fromCharCode(65 + (conn % 26));
   }
 
+  /** The credentials that are given now, and those that were when a connection was opened: lines that repeat them stay. */
+  private secrets(): string[] {
+    return [...new Set([...this.used, ...this.conns.flatMap((c) => c.secrets())])].sort((a, b) => b.length - a.length);
+  }
+
   mask(text: string): string {
-    for (const c of this.conns) for (const s of c.secrets()) text = text.replaceAll(s, "••••");
+    for (const s of this.secrets()) text = text.replaceAll(s, "••••");
     return text;
   }
 
@@ -394,7 +403,7 @@ export class App {
   }
 
   export(): void {
-    this.post({ do: "export", hide: this.conns.flatMap((c) => c.secrets()) });
+    this.post({ do: "export", hide: this.secrets() });
   }
 
   // ---- the document changes

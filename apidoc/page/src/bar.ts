@@ -13,6 +13,7 @@ export interface BarHost {
   add(): void;
   remove(c: Connection): void;
   linked(): void;
+  mask(text: string): string;
 }
 
 export class Bar {
@@ -72,7 +73,7 @@ export class Bar {
         break;
       case "open":
         words.push("connected ", h("time", {}, age(Date.now() - s.since)));
-        if (s.protocol) words.push(h("code", {}, mask(c, s.protocol)));
+        if (s.protocol) words.push(h("code", {}, this.host.mask(s.protocol)));
         words.push(h("span.count", { title: "received" }, `↓ ${c.counts.in.toLocaleString("en")}`), h("span.count", { title: "sent" }, `↑ ${c.counts.out.toLocaleString("en")}`));
         if (c.counts.buffered > 0) words.push(h("span.count", { title: "waiting to be sent" }, `${bytesText(c.counts.buffered)} waiting`));
         if (c.moved(model.data)) buttons.push(button("Reconnect", () => c.reconnect(), true));
@@ -168,8 +169,8 @@ export class Bar {
     const list: (HTMLElement | null)[] = [];
     const closes = this.host.model.data.closes;
     if (s.is === "refused") {
-      list.push(h("p", {}, h("strong", {}, `${s.status} ${s.code.replaceAll("_", " ")}`), s.detail ? ": " + s.detail : ""));
-      if (s.issues.length) list.push(h("ul", {}, ...s.issues.map((i) => h("li", {}, h("code", {}, i.path), " " + i.message))));
+      list.push(h("p", {}, h("strong", {}, `${s.status} ${s.code.replaceAll("_", " ")}`), s.detail ? ": " + this.host.mask(s.detail) : ""));
+      if (s.issues.length) list.push(h("ul", {}, ...s.issues.map((i) => h("li", {}, h("code", {}, i.path), " " + this.host.mask(i.message)))));
       list.push(...remedy(this.host.model.data, c, s.status, s.code));
       const field = s.status === 401 || s.status === 407 ? this.fields.querySelector<HTMLElement>("input[type=password]") : s.status === 400 ? this.fields.querySelector<HTMLElement>(".wrong input, .wrong select") : null;
       field?.focus();
@@ -185,8 +186,8 @@ export class Bar {
       const meaning = closes.find((k) => k.name === code);
       const limit = code === "1009" ? c.endpoint.bounds?.["maxMessage"] : code === "1013" ? c.endpoint.bounds?.["outbox"] : undefined;
       if (s.is === "closed" && s.mine) list.length = 0;
-      else if (meaning) list.push(h("p", {}, h("a", { href: "#close-" + code }, h("strong", {}, code)), s.reason ? ` “${s.reason}”: ` : ": ", meaning.value, limit ? ` The limit here is ${bytesText(limit)}.` : ""));
-      else if (s.is === "closed") list.push(h("p", {}, h("strong", {}, code), s.reason ? ` “${s.reason}”. ` : ". ", "A code of the application’s own."));
+      else if (meaning) list.push(h("p", {}, h("a", { href: "#close-" + code }, h("strong", {}, code)), s.reason ? ` “${this.host.mask(s.reason)}”: ` : ": ", meaning.value, limit ? ` The limit here is ${bytesText(limit)}.` : ""));
+      else if (s.is === "closed") list.push(h("p", {}, h("strong", {}, code), s.reason ? ` “${this.host.mask(s.reason)}”. ` : ". ", "A code of the application’s own."));
     }
     fill(this.hint, ...list);
     this.hint.hidden = !list.length;
@@ -237,11 +238,6 @@ function field(p: Row, schema: Json, value: string, set: (v: string) => void): H
   }
   return h("label.param", { "data-key": key(p), title: p.description ?? "" },
     h("span", {}, p.in === "path" ? null : h("small", {}, p.in + " "), p.name, secret ? icon("lock") : null), input, h("span.fault", { role: "alert" }));
-}
-
-export function mask(c: Connection, text: string): string {
-  for (const s of c.secrets()) text = text.replaceAll(s, "••••");
-  return text;
 }
 
 export function age(ms: number): string {

@@ -71,8 +71,9 @@ func TestPageWaits(t *testing.T) {
 	doc.Serve(mux, "/docs")
 	b := open(t, browser(t), serve(t, mux, "")+"/docs", 1440, 900)
 
+	b.sees(".verdict", "✓ valid")
 	b.sendKey()
-	b.sees(".status", "connecting, 0 s")
+	b.sees(".status", "connecting, ")
 	b.sees("button.send", "Sends when connected")
 	b.sees(".status", "connecting, 1 s")
 	b.shoot("page-connecting")
