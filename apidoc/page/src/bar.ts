@@ -212,7 +212,12 @@ function remedy(data: Data, c: Connection, status: number, code: string): HTMLEl
     const b = h("button.icon", { type: "button", "aria-label": "Copy", title: "Copy", onclick: () => void copy(text, b) }, icon("copy"));
     return h("div.snippet", {}, h("code", {}, text), b);
   };
-  if (status === 401 || status === 407) return [c.parameters().some((p) => isSecret(p) && p.in !== "header" && p.in !== "cookie") ? h("p", {}, "Give a credential above and connect again.") : h("p", {}, signIn(data), " in this browser, then connect again.")];
+  if (status === 401 || status === 407) {
+    const secrets = c.parameters().filter(isSecret);
+    if (secrets.some((p) => p.in === "query" || p.in === "path" || p.in === "subprotocol")) return [h("p", {}, "Give a credential above and connect again.")];
+    if (secrets.length && secrets.every((p) => p.in === "header")) return [h("p", {}, "A browser cannot send the header that it wants. Offer query, cookie or subprotocol in the session.")];
+    return [h("p", {}, signIn(data), " in this browser, then connect again.")];
+  }
   if (status === 403 && code.includes("origin")) return [h("p", {}, "Allow this page’s origin where the router is made:"), code3(`&wsrouter.Options{Origins: []string{${JSON.stringify(location.host)}}}`)];
   if (status === 403) return [h("p", {}, "These credentials are not enough, or the application refuses this address.")];
   if (status === 400) return [h("p", {}, "Change what is marked above and connect again.")];

@@ -104,4 +104,6 @@ func TestPageStale(t *testing.T) {
 	b.click(".stale button", "Show it")
 	b.sees(".side", "/ws")
 	b.line("done") // the log stays
+	b.sees(".status", "connected")
+	b.until(`document.querySelectorAll(".row[data-event=closed]").length === 0`)
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/apidoc"
 )
@@ -119,7 +121,7 @@ func TestPageOddLinks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := open(t, chromium, base+"/login", 1440, 900)
-			b.js(`location.href = %q`, base+"/docs"+link)
+			b.run(chromedp.Navigate(base + "/docs" + link))
 			b.until(`!!document.querySelector(".console .editor textarea")`)
 			b.sees(".status", "not connected")
 			b.harmless()
@@ -147,8 +149,8 @@ func TestPageLargeDocument(t *testing.T) {
 	b := watched(t, serve(t, mux, "")+"/docs")
 	b.sees(".middle .title", "fields")
 	b.sees(".verdict", "✓ valid")
-	b.responsive(100 * time.Millisecond)
 	b.until(`document.querySelectorAll(".fields tbody tr").length >= 10000`)
+	b.responsive(250 * time.Millisecond) // all of them are laid out
 	b.shoot("page-large")
 	b.pick("large-send-deep")
 	b.sees(".verdict", "✓ valid")
