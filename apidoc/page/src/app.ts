@@ -219,7 +219,7 @@ export class App {
     fill(this.middle, ...content);
     this.middle.scrollTop = 0;
     this.nav.mark();
-    document.title = `${m?.name ?? p.endpoint?.path ?? p.id} · ${this.model.data.title}`;
+    document.title = plain(`${m?.name ?? p.endpoint?.path ?? p.id} · ${this.model.data.title}`);
     if (p.row) {
       const row = [...this.middle.querySelectorAll<HTMLElement>("[data-id]")].find((r) => r.dataset["id"] === p.row);
       row?.classList.add("target");
@@ -363,6 +363,14 @@ export class App {
   mask(text: string): string {
     for (const s of this.secrets()) text = text.replaceAll(s, "••••");
     return text;
+  }
+
+  /** The text of a line, which has little room, without the name that stands before it. */
+  brief(e: Entry): string {
+    const discriminator = this.conns.find((k) => k.id === e.conn)?.endpoint.discriminator;
+    const head = `{${JSON.stringify(discriminator)}:${JSON.stringify(e.name)}`;
+    if (!discriminator || !e.text.startsWith(head)) return e.text;
+    return "{" + e.text.slice(head.length).replace(/^,/, "");
   }
 
   text(e: Entry): Promise<{ text: string; total: number }> {

@@ -158,7 +158,7 @@ export class Bar {
       el.classList.toggle("wrong", !!i);
       el.querySelector("input,select")?.setAttribute("aria-invalid", String(!!i));
       const note = el.querySelector(".fault");
-      if (note) note.textContent = i ? i.message : "";
+      if (note) fill(note, i ? this.host.mask(i.message) : "");
     }
   }
 

@@ -12,6 +12,7 @@ export interface LogHost {
   several(): boolean;
   letter(conn: number): string;
   mask(text: string): string;
+  brief(e: Entry): string;
   text(e: Entry): Promise<{ text: string; total: number }>;
   resend(e: Entry): void;
   empty(): HTMLElement;
@@ -251,7 +252,7 @@ export class Log {
       h("span.way", { "aria-label": { in: "received", out: "sent", event: "" }[e.dir] }, { in: "↓", out: "↑", event: e.name === "open" ? "●" : "■" }[e.dir]),
       e.dir === "event" ? h("span.said", {}, this.host.mask(said(e))) : h("span.name", {}, this.host.mask(e.name)),
       badge(e, this.host.mask(e.why || explain(e.issues[0]))),
-      e.dir === "event" ? null : h("span.peek", {}, this.host.mask(e.why && e.flag && e.flag !== "not JSON" ? e.why : e.text).slice(0, 300)),
+      e.dir === "event" ? null : h("span.peek", {}, this.host.mask(e.why && e.flag && e.flag !== "not JSON" ? e.why : this.host.brief(e)).slice(0, 300)),
       e.latency >= 0 ? h("span.ms", { title: e.exact ? "matched by its id" : "since the last message sent" }, `${e.exact ? "" : "≈"}${e.latency < 10 ? e.latency.toFixed(1) : e.latency.toFixed(0)} ms`) : null,
       e.size > 1024 ? h("span.size", {}, bytesText(e.size)) : null);
     const row = h("div.row", { role: "listitem", "data-dir": e.dir, "data-flag": e.flag, "data-conn": e.conn % 6, "data-seq": e.seq, "data-event": e.dir === "event" ? e.name : null }, line);
