@@ -254,6 +254,8 @@ func TestPageTells(t *testing.T) {
 	b.until(`document.querySelectorAll(".log [aria-live], .log [role=log], .log [role=status], .log [role=alert]").length === 1`)
 	b.click(".tabs button", "Log")
 	b.until(`document.querySelector(".tabs .more").hidden`)
+	b.until(`document.querySelector(".row[data-dir=in] .peek").textContent === '{"what":"reply"}'`) // its name has said the rest
 	b.click(".row[data-dir=out] .line", "")
 	b.sees(".detail .tree", "What to see.")
+	b.sees(".detail .tree", "type")
 }
