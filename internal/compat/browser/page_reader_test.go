@@ -245,6 +245,12 @@ func TestPageTells(t *testing.T) {
 	b.js(`document.querySelector(".middle").scrollTop = 1e6`)
 	b.until(`(() => { const s = document.querySelector("button.send").getBoundingClientRect(); return s.top > 0 && s.bottom <= innerHeight && document.elementFromPoint(s.x + 20, s.y + 10).closest(".send") })()`)
 	b.shoot("page-360-sticky")
+	b.pick("states-send-profile")
+	b.click(".modes button", "Form")
+	b.until(`Math.abs(document.querySelector(".sendbar").getBoundingClientRect().bottom - document.querySelector(".middle").getBoundingClientRect().bottom) < 2`)
+	b.shoot("page-360-form")
+	b.click(".modes button", "JSON")
+	b.pick("states-send-do")
 	for range 3 {
 		b.ask("reply", 0)
 	}
