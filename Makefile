@@ -74,7 +74,7 @@ proxies: ## the proxy recipes of docs/scaling.md against two nodes, two minutes;
 
 browser: $(BROWSER)/node_modules/installed ## the chat, the docs page and other viewers in a headless Chromium, which must be installed (needs npm for axe-core and the viewers)
 	[ -f apidoc/page/node_modules/axe-core/axe.min.js ] || npm ci --prefix apidoc/page --ignore-scripts --no-audit --no-fund --loglevel=error
-	cd $(BROWSER) && $(GO) test -count=1 -timeout 10m ./...
+	cd $(BROWSER) && $(GO) test -count=1 -timeout 20m ./...
 
 $(BROWSER)/node_modules/installed: $(BROWSER)/viewers.sha512 .ci/viewers
 	.ci/viewers

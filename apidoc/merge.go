@@ -3,7 +3,9 @@ package apidoc
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
+	"strings"
 
 	"github.com/wsrouter-go/wsrouter/internal/ordered"
 )
@@ -15,8 +17,8 @@ import (
 // The base's security, if it has any, holds for the endpoints' operations as for its own.
 //
 // Merge fails, and changes nothing, if openapi is anything else: Swagger 2.0, more than one YAML document, a member
-// named twice, nested deeper than 200 levels, larger than 16 MiB or than 524,288 values with all aliases followed, or
-// than 8 MiB or 320,000 nodes of YAML, names among them: a larger base has to be JSON.
+// named twice, a reference that leads to itself, nested deeper than 200 levels, larger than 16 MiB or than 524,288 values with all aliases followed, or
+// than 8 MiB or 300,000 nodes of YAML, names among them: a larger base has to be JSON.
 // Nothing that it refers to is fetched. An operation that both have, by path and method, is found at the first use,
 // where [Doc.OpenAPI] panics.
 func (d *Doc) Merge(openapi []byte) error {
@@ -63,7 +65,55 @@ func checkBase(base *ordered.Object) error {
 	if _, ok := base.Get("tags").([]any); base.Has("tags") && !ok {
 		return errors.New("tags is not a list")
 	}
+	return checkReferences(base)
+}
+
+// checkReferences refuses a path and a component that is a reference which leads, maybe over others, to itself: there is nothing that it
+// could mean. A type that holds itself is another thing, and good.
+func checkReferences(base *ordered.Object) error {
+	const underWay, ends = 1, 2
+	known := map[*ordered.Object]int{}
+	groups := []*ordered.Object{base.Object("paths")}
+	components := base.Object("components")
+	for _, name := range components.Names() {
+		groups = append(groups, components.Object(name))
+	}
+	for _, group := range groups {
+		for _, name := range group.Names() {
+			var way []*ordered.Object
+			o, _ := group.Get(name).(*ordered.Object)
+			for ; o != nil && known[o] != ends; o = referred(base, o.Text("$ref")) {
+				if known[o] == underWay {
+					return fmt.Errorf("the reference %.200q leads to itself", o.Text("$ref"))
+				}
+				known[o] = underWay
+				way = append(way, o)
+			}
+			for _, o := range way {
+				known[o] = ends
+			}
+		}
+	}
 	return nil
+}
+
+// referred is the object of base that a reference names, nil if there is none.
+func referred(base *ordered.Object, ref string) *ordered.Object {
+	pointer, ok := strings.CutPrefix(ref, "#/")
+	if !ok {
+		return nil
+	}
+	if plain, err := url.PathUnescape(pointer); err == nil {
+		pointer = plain
+	}
+	o := base
+	for part := range strings.SplitSeq(pointer, "/") {
+		o, _ = o.Get(strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")).(*ordered.Object)
+		if o == nil {
+			return nil
+		}
+	}
+	return o
 }
 
 func wantObject(o *ordered.Object, name, what string) error {

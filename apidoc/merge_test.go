@@ -3,8 +3,10 @@ package apidoc_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -145,6 +147,10 @@ func TestMergeHostile(t *testing.T) {
 		"tags is a text":     {`{"openapi":"3.1.0","tags":"a"}`, "tags is not a list"},
 		"infinite number":    {"openapi: 3.1.0\na: .inf\n", "no number"},
 		"inherits a text":    {"openapi: 3.1.0\na: {<<: b}\n", "wants a mapping"},
+		"schema of itself":   {`{"openapi":"3.1.0","components":{"schemas":{"A":{"$ref":"#/components/schemas/A","title":"a"}}}}`, `"#/components/schemas/A" leads to itself`},
+		"circle of schemas":  {"openapi: 3.0.3\ncomponents:\n  schemas:\n    A: {$ref: '#/components/schemas/B'}\n    B: {$ref: '#/components/schemas/A'}\n", "leads to itself"},
+		"circle of paths":    {`{"openapi":"3.1.0","paths":{"/a":{"$ref":"#/paths/~1b"},"/b":{"$ref":"#/paths/%7E1a"}}}`, "leads to itself"},
+		"long circle":        {longCircle(100_000), "leads to itself"},
 		"object as key":      {"openapi: 3.1.0\n? {a: b}\n: c\n", "name of a member"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -167,6 +173,35 @@ func TestMergeHostile(t *testing.T) {
 				t.Logf("%v, %d MB, %.120s", took, mb, err)
 			}
 		})
+	}
+}
+
+// longCircle is a document of n responses, each a reference to the next, and the last to the first.
+func longCircle(n int) string {
+	var b strings.Builder
+	b.WriteString(`{"openapi":"3.1.0","components":{"responses":{`)
+	for i := range n {
+		b.WriteString(`"a` + itoa(i) + `":{"$ref":"#/components/responses/a` + itoa((i+1)%n) + `"},`)
+	}
+	b.WriteString(`"z":{"description":"z"}}}}`)
+	return b.String()
+}
+
+// Types that hold themselves, and references that lead nowhere or elsewhere, are the base's own affair.
+func TestMergeReferences(t *testing.T) {
+	base := `{"openapi":"3.1.0","info":{"title":"T","version":"1"},"paths":{"/a":{"$ref":"#/paths/~1b"},"/b":{"get":{"responses":{"200":{"$ref":"#/components/responses/gone"}}}}},"components":{"schemas":{
+		"Tree":{"type":"object","properties":{"left":{"$ref":"#/components/schemas/Tree"},"any":{"$ref":"#/components/schemas/Tree/properties/left"}}},
+		"Other":{"$ref":"other.json#/Other"},"Named":{"$ref":"#Tree"},"Same":{"$ref":"#/components/schemas/Tree"},"Same2":{"$ref":"#/components/schemas/Same"},"Odd":{"$ref":7}}}}`
+	doc := apidoc.New("", "")
+	if err := doc.Merge([]byte(base)); err != nil {
+		t.Fatal(err)
+	}
+	var got, want any
+	if err := errors.Join(json.Unmarshal(doc.OpenAPI(), &got), json.Unmarshal([]byte(base), &want)); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the base became %s", doc.OpenAPI())
 	}
 }
 

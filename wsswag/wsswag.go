@@ -29,7 +29,7 @@ import (
 // Convert returns a Swagger 2.0 document, JSON or YAML, as OpenAPI 3.0 in JSON.
 //
 // It fails if swagger2 is anything else, or beyond the bounds of Doc.Merge: a member named twice, nested deeper than 200 levels, 524,288 values
-// or 16 MiB, read or written, with all aliases followed; or 8 MiB or 320,000 nodes of YAML. Nothing that it refers to is fetched: references to other documents stay as they are.
+// or 16 MiB, read or written, with all aliases followed; or 8 MiB or 300,000 nodes of YAML. Nothing that it refers to is fetched: references to other documents stay as they are.
 func Convert(swagger2 []byte) (openapi3 []byte, err error) {
 	openapi3, err = convert(swagger2)
 	if err != nil {

@@ -120,7 +120,7 @@ var hostile = map[string]func() string{
 	"quotes":                   func() string { return many("'", 7<<20) + "x" },
 	"question marks":           func() string { return "a: [" + many("?,", 900_000) + "{" },
 	"colons":                   func() string { return "a: [" + many(":,", 900_000) + "{" },
-	"as many nodes as there may be, and then broken": func() string { return "a:\n" + many("- 0\n", 4*315_000) + "b: [" },
+	"as many nodes as there may be, and then broken": func() string { return "a:\n" + many("- 0\n", 4*295_000) + "b: [" },
 	"just many comments":                             func() string { return many("# x\n", 4*120_000) + "a: [" },
 	"just many members in JSON":                      func() string { return "{" + numbered(500_000, `"k%d":0,`) + `"k1":0}` },
 }

@@ -15,7 +15,7 @@ import (
 // What YAML may hold.
 const (
 	maxYAML      = 8 << 20
-	maxNodes     = 320_000      // names are nodes too; the library takes 190 bytes for each
+	maxNodes     = 300_000      // names are nodes too; the library takes 190 bytes for each
 	maxYAMLBytes = 4 * MaxBytes // with all aliases followed
 )
 

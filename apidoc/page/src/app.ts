@@ -3,7 +3,7 @@ import { Bar } from "./bar.js";
 import { Compose } from "./compose.js";
 import { Connection, key } from "./connection.js";
 import { type Endpoint, type Message, Model } from "./data.js";
-import { command, copy, fill, h, icon, narrow } from "./dom.js";
+import { command, copy, fill, h, icon, narrow, plain } from "./dom.js";
 import { keysDialog, listen } from "./keys.js";
 import { Log } from "./log.js";
 import { Nav } from "./nav.js";
@@ -31,6 +31,7 @@ export class App {
   private readonly tabBar = h("nav.tabs", { "aria-label": "Parts of the page" });
   private readonly worker: Worker;
   private readonly asked = new Map<number, (t: { text: string; total: number }) => void>();
+  private readonly used = new Set<string>();
   private nextConn = 0;
   private missed = 0;
 
@@ -218,7 +219,7 @@ export class App {
     fill(this.middle, ...content);
     this.middle.scrollTop = 0;
     this.nav.mark();
-    document.title = `${m?.name ?? p.endpoint?.path ?? p.id} · ${this.model.data.title}`;
+    document.title = plain(`${m?.name ?? p.endpoint?.path ?? p.id} · ${this.model.data.title}`);
     if (p.row) {
       const row = [...this.middle.querySelectorAll<HTMLElement>("[data-id]")].find((r) => r.dataset["id"] === p.row);
       row?.classList.add("target");
@@ -241,7 +242,7 @@ export class App {
     const sample = this.model.sample(m);
     return [
       this.head(m, e ? "down" : null),
-      m.frame || !sample ? null : h("figure.sample", {}, h("figcaption", {}, "Example"), h("pre.code", { tabindex: "0" }, h("code", {}, coloured(write(sample, "  "))))),
+      m.frame || !sample ? null : h("figure.sample", {}, h("figcaption", {}, "Example"), h("pre.code", { tabindex: "0" }, h("code", {}, coloured(plain(write(sample, "  ")))))),
       schemaOf(m, this.types()),
       m.links?.length ? h("p.replies", {}, "In reply to ", ...m.links.flatMap((l, i) => [i ? ", " : "", h("a", { href: "#" + l.link }, l.text)])) : null,
       e ? h("p.note", {}, m.always ? "It may come at any time." : "") : null,
@@ -270,7 +271,10 @@ export class App {
   // ---- connections
 
   private connection(e: Endpoint): Connection {
-    const c = new Connection(this.nextConn++, e, this.model, (o) => this.post(o));
+    const c: Connection = new Connection(this.nextConn++, e, this.model, (o) => {
+      if (o.do === "open") for (const s of c.secrets()) this.used.add(s);
+      this.post(o);
+    });
     c.onchange = () => {
       if (narrow() && c === this.active && (c.state.is === "refused" || c.state.is === "unreachable")) this.tab(2); // where it says why
       const log = this.tabBar.querySelector<HTMLElement>("[data-tab=Log]");
@@ -351,9 +355,22 @@ export class App {
     return String.fromCharCode(65 + (conn % 26));
   }
 
+  /** The credentials that are given now, and those that were when a connection was opened: lines that repeat them stay. */
+  private secrets(): string[] {
+    return [...new Set([...this.used, ...this.conns.flatMap((c) => c.secrets())])].sort((a, b) => b.length - a.length);
+  }
+
   mask(text: string): string {
-    for (const c of this.conns) for (const s of c.secrets()) text = text.replaceAll(s, "••••");
+    for (const s of this.secrets()) text = text.replaceAll(s, "••••");
     return text;
+  }
+
+  /** The text of a line, which has little room, without the name that stands before it. */
+  brief(e: Entry): string {
+    const discriminator = this.conns.find((k) => k.id === e.conn)?.endpoint.discriminator;
+    const head = `{${JSON.stringify(discriminator)}:${JSON.stringify(e.name)}`;
+    if (!discriminator || !e.text.startsWith(head)) return e.text;
+    return "{" + e.text.slice(head.length).replace(/^,/, "");
   }
 
   text(e: Entry): Promise<{ text: string; total: number }> {
@@ -394,7 +411,7 @@ export class App {
   }
 
   export(): void {
-    this.post({ do: "export", hide: this.conns.flatMap((c) => c.secrets()) });
+    this.post({ do: "export", hide: this.secrets() });
   }
 
   // ---- the document changes

@@ -13,6 +13,7 @@ export interface BarHost {
   add(): void;
   remove(c: Connection): void;
   linked(): void;
+  mask(text: string): string;
 }
 
 export class Bar {
@@ -72,7 +73,7 @@ export class Bar {
         break;
       case "open":
         words.push("connected ", h("time", {}, age(Date.now() - s.since)));
-        if (s.protocol) words.push(h("code", {}, mask(c, s.protocol)));
+        if (s.protocol) words.push(h("code", {}, this.host.mask(s.protocol)));
         words.push(h("span.count", { title: "received" }, `↓ ${c.counts.in.toLocaleString("en")}`), h("span.count", { title: "sent" }, `↑ ${c.counts.out.toLocaleString("en")}`));
         if (c.counts.buffered > 0) words.push(h("span.count", { title: "waiting to be sent" }, `${bytesText(c.counts.buffered)} waiting`));
         if (c.moved(model.data)) buttons.push(button("Reconnect", () => c.reconnect(), true));
@@ -87,7 +88,7 @@ export class Bar {
         buttons.push(connect("Try again"));
         break;
       case "unreachable":
-        words.push("not reached");
+        words.push(s.upgradable ? "not upgraded" : "not reached");
         buttons.push(connect("Try again"));
         break;
       case "closed":
@@ -136,12 +137,13 @@ export class Bar {
     const names = (list: Row[]): (Node | string)[] => list.flatMap((p, i) => [i ? ", " : " ", h("code", {}, p.name)]);
     if (cookies.length) {
       const set = cookies.filter((p) => document.cookie.split(/;\s*/).some((k) => k.split("=")[0] === p.name));
-      rows.push(h("p.param.note", {}, cookies.length > 1 ? "Cookies" : "Cookie", ...names(cookies), set.length === cookies.length ? ": set, the browser sends it." : ": the browser sends it if it is set, also where this page cannot see it. ",
-        set.length === cookies.length ? null : signIn(data), set.length === cookies.length ? null : " to get it."));
+      const all = set.length === cookies.length, it = cookies.length > 1 ? "them" : "it";
+      rows.push(h("p.param.note", {}, cookies.length > 1 ? "Cookies" : "Cookie", ...names(cookies), all ? `: set, the browser sends ${it}.` : `: the browser sends ${it} if set, also where this page cannot see ${it}. `,
+        all ? null : signIn(data), all ? null : ` to get ${it}.`));
     }
     if (headers.length) {
       const other = c.parameters().some((q) => q.in !== "header" && isSecret(q));
-      rows.push(h("p.param.note", {}, headers.length > 1 ? "Headers" : "Header", ...names(headers), ": a browser cannot send it with a WebSocket. ", other ? "Use one of the other sources." : headers.some(isSecret) ? "Offer query, cookie or subprotocol in the session." : ""));
+      rows.push(h("p.param.note", {}, headers.length > 1 ? "Headers" : "Header", ...names(headers), `: a browser cannot send ${headers.length > 1 ? "them" : "it"} with a WebSocket. `, other ? "Use one of the other sources." : headers.some(isSecret) ? "Offer query, cookie or subprotocol in the session." : ""));
     }
     fill(this.fields, ...rows);
     this.fields.hidden = !rows.length;
@@ -156,7 +158,7 @@ export class Bar {
       el.classList.toggle("wrong", !!i);
       el.querySelector("input,select")?.setAttribute("aria-invalid", String(!!i));
       const note = el.querySelector(".fault");
-      if (note) note.textContent = i ? i.message : "";
+      if (note) fill(note, i ? this.host.mask(i.message) : "");
     }
   }
 
@@ -167,8 +169,8 @@ export class Bar {
     const list: (HTMLElement | null)[] = [];
     const closes = this.host.model.data.closes;
     if (s.is === "refused") {
-      list.push(h("p", {}, h("strong", {}, `${s.status} ${s.code.replaceAll("_", " ")}`), s.detail ? ": " + s.detail : ""));
-      if (s.issues.length) list.push(h("ul", {}, ...s.issues.map((i) => h("li", {}, h("code", {}, i.path), " " + i.message))));
+      list.push(h("p", {}, h("strong", {}, `${s.status} ${s.code.replaceAll("_", " ")}`), s.detail ? ": " + this.host.mask(s.detail) : ""));
+      if (s.issues.length) list.push(h("ul", {}, ...s.issues.map((i) => h("li", {}, h("code", {}, i.path), " " + this.host.mask(i.message)))));
       list.push(...remedy(this.host.model.data, c, s.status, s.code));
       const field = s.status === 401 || s.status === 407 ? this.fields.querySelector<HTMLElement>("input[type=password]") : s.status === 400 ? this.fields.querySelector<HTMLElement>(".wrong input, .wrong select") : null;
       field?.focus();
@@ -184,8 +186,8 @@ export class Bar {
       const meaning = closes.find((k) => k.name === code);
       const limit = code === "1009" ? c.endpoint.bounds?.["maxMessage"] : code === "1013" ? c.endpoint.bounds?.["outbox"] : undefined;
       if (s.is === "closed" && s.mine) list.length = 0;
-      else if (meaning) list.push(h("p", {}, h("a", { href: "#close-" + code }, h("strong", {}, code)), s.reason ? ` “${s.reason}”: ` : ": ", meaning.value, limit ? ` The limit here is ${bytesText(limit)}.` : ""));
-      else if (s.is === "closed") list.push(h("p", {}, h("strong", {}, code), s.reason ? ` “${s.reason}”. ` : ". ", "A code of the application’s own."));
+      else if (meaning) list.push(h("p", {}, h("a", { href: "#close-" + code }, h("strong", {}, code)), s.reason ? ` “${this.host.mask(s.reason)}”: ` : ": ", meaning.value, limit ? ` The limit here is ${bytesText(limit)}.` : ""));
+      else if (s.is === "closed") list.push(h("p", {}, h("strong", {}, code), s.reason ? ` “${this.host.mask(s.reason)}”. ` : ". ", "A code of the application’s own."));
     }
     fill(this.hint, ...list);
     this.hint.hidden = !list.length;
@@ -210,7 +212,12 @@ function remedy(data: Data, c: Connection, status: number, code: string): HTMLEl
     const b = h("button.icon", { type: "button", "aria-label": "Copy", title: "Copy", onclick: () => void copy(text, b) }, icon("copy"));
     return h("div.snippet", {}, h("code", {}, text), b);
   };
-  if (status === 401 || status === 407) return [c.parameters().some((p) => isSecret(p) && p.in !== "header" && p.in !== "cookie") ? h("p", {}, "Give a credential above and connect again.") : h("p", {}, signIn(data), " in this browser, then connect again.")];
+  if (status === 401 || status === 407) {
+    const secrets = c.parameters().filter(isSecret);
+    if (secrets.some((p) => p.in === "query" || p.in === "path" || p.in === "subprotocol")) return [h("p", {}, "Give a credential above and connect again.")];
+    if (secrets.length && secrets.every((p) => p.in === "header")) return [h("p", {}, "A browser cannot send the header that it wants. Offer query, cookie or subprotocol in the session.")];
+    return [h("p", {}, signIn(data), " in this browser, then connect again.")];
+  }
   if (status === 403 && code.includes("origin")) return [h("p", {}, "Allow this page’s origin where the router is made:"), code3(`&wsrouter.Options{Origins: []string{${JSON.stringify(location.host)}}}`)];
   if (status === 403) return [h("p", {}, "These credentials are not enough, or the application refuses this address.")];
   if (status === 400) return [h("p", {}, "Change what is marked above and connect again.")];
@@ -236,11 +243,6 @@ function field(p: Row, schema: Json, value: string, set: (v: string) => void): H
   }
   return h("label.param", { "data-key": key(p), title: p.description ?? "" },
     h("span", {}, p.in === "path" ? null : h("small", {}, p.in + " "), p.name, secret ? icon("lock") : null), input, h("span.fault", { role: "alert" }));
-}
-
-export function mask(c: Connection, text: string): string {
-  for (const s of c.secrets()) text = text.replaceAll(s, "••••");
-  return text;
 }
 
 export function age(ms: number): string {

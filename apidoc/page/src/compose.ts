@@ -1,7 +1,7 @@
 // The middle region for a message that is sent: editor or form, its verdict, and the button that sends.
 import type { App } from "./app.js";
 import type { Endpoint, Message } from "./data.js";
-import { bytesText, command, copy, fill, h, icon, redraw } from "./dom.js";
+import { bytesText, command, copy, fill, h, icon, plain, redraw } from "./dom.js";
 import { compact, Editor, faults } from "./editor.js";
 import { flatFields, Form } from "./form.js";
 import { parse, write } from "./scan.js";
@@ -16,6 +16,7 @@ export class Compose {
   private message: Message | null = null;
   private readonly verdict = h("div.verdict", { id: "faults", role: "status" });
   private readonly send = h("button.primary.send", { type: "button", onclick: () => this.go() });
+  private readonly hint = h("span.hint", {}, h("kbd", {}, "Alt ↑ ↓"), " what you sent before");
   private readonly box = h("div.box");
   private readonly modes = h("div.modes", { role: "tablist", "aria-label": "How to write" });
   private asForm = false;
@@ -40,7 +41,7 @@ export class Compose {
   example(): string {
     const s = this.message && this.app.model.sample(this.message);
     if (s === undefined || s === null) return this.message?.frame ? "" : "{}";
-    return write(s, "  ");
+    return plain(write(s, "  "));
   }
 
   show(e: Endpoint, m: Message): (Node | null)[] {
@@ -64,7 +65,7 @@ export class Compose {
       h("section.editorbox", { "aria-label": "Message" },
         h("div.toolbar", {}, this.modes, h("span.spring"), tool("Example", "Start again from the example", () => this.put(this.example())), m.frame ? null : tool("Format", "Lay the JSON out", () => this.format()), copies),
         this.box, this.verdict,
-        h("div.sendbar", {}, this.send, h("span.hint", {}, "Alt ↑ ↓ sent before"))),
+        h("div.sendbar", {}, this.send, this.hint)),
       schemaOf(m, this.app.types()),
       m.links?.length ? h("p.replies", {}, m.responds ? "Answered by " : "May be answered by ", ...m.links.flatMap((l, i) => [i ? ", " : "", h("a", { href: "#" + l.link }, l.text)])) : h("p.replies", {}, "No answer is documented."),
       h("p.replies", {}, ...this.refused(e)),
@@ -74,7 +75,7 @@ export class Compose {
   /** What happens to a message that is not taken, and where the limits stand. */
   private refused(e: Endpoint): (Node | string)[] {
     const error = e.receive?.find((m) => m.error);
-    const parts: (Node | string)[] = error ? ["If it is not taken: ", h("a", { href: "#" + error.id }, error.name), " (", h("a", { href: "#error-codes" }, "codes"), "). "] : [];
+    const parts: (Node | string)[] = error ? ["Refused messages are answered by ", h("a", { href: "#" + error.id }, error.name), " (", h("a", { href: "#error-codes" }, "codes"), "). "] : [];
     const limit = e.bounds?.["maxMessage"];
     if (limit && limit > 0) parts.push(`At most ${bytesText(limit).replace(".0", "")}. `);
     for (const [k, v] of Object.entries(e.bounds ?? {})) {
@@ -115,7 +116,7 @@ export class Compose {
   /** Replaces what is in the editor, with undo. */
   put(text: string): void {
     const tree = parse(text);
-    const pretty = tree !== undefined && text.length < 100_000 ? write(tree, "  ") : text;
+    const pretty = tree !== undefined && text.length < 100_000 ? plain(write(tree, "  ")) : text;
     if (this.asForm) {
       this.editor.value = pretty;
       this.layout();
@@ -162,6 +163,7 @@ export class Compose {
 
   update(): void {
     if (!this.message) return;
+    this.hint.hidden = !this.history.some((x) => x.message === this.message!.id);
     const c = this.app.active, open = c.state.is === "open";
     const bad = this.editor.check.issues.length > 0;
     const label = c.state.is === "connecting" ? (c.queue.length ? "Sends when connected" : "Send when connected") : open ? (bad ? "Send anyway" : "Send") : bad ? "Connect and send anyway" : "Connect and send";
@@ -188,6 +190,7 @@ export class Compose {
     this.history.unshift({ message: m.id, text: this.editor.value });
     if (this.history.length > 200) this.history.pop();
     this.at = -1;
+    this.update();
     this.app.active.send({ text, binary: m.frame ? m.frame === "binary" : !!e.binary, name: m.name, message: m.id }, this.app.model.data);
   }
 

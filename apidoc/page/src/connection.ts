@@ -87,7 +87,7 @@ export class Connection {
     for (const p of this.parameters()) {
       const raw = this.values.get(key(p)) ?? "";
       const v = masked && isSecret(p) && raw ? "****" : raw;
-      if (p.in === "path") path = path.replaceAll(`{${p.name}}`, () => encode(v).replaceAll("%2F", "/"));
+      if (p.in === "path") path = path.replaceAll(`{${p.name}}`, () => segments(v));
       else if (p.in === "query" && raw !== "") {
         for (const one of isList(p) ? v.split(",").map((x) => x.trim()) : [v]) query.push(`${encode(p.name)}=${encode(one)}`);
       }
@@ -194,6 +194,8 @@ export class Connection {
 export const key = (p: Row): string => `${p.in}.${p.name}`;
 /** A lone surrogate has no UTF-8. */
 const encode = (s: string): string => encodeURIComponent(s.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd"));
+/** A value within a path: its slashes are the path's, where the pattern takes several segments; a step to elsewhere is none. */
+const segments = (v: string): string => v.split("/").map((s) => encode(/^\.\.?$/.test(s) ? s.replaceAll(".", "%2E") : s)).join("/");
 export const isList = (p: Row): boolean => p.type[0]?.text.startsWith("array") ?? false;
 
 /** A value that the schema takes. */

@@ -18,9 +18,9 @@ export function detail(box: HTMLElement, host: DetailHost, e: Entry, text: strin
   const parts: (HTMLElement | null)[] = [];
   if (e.flag) {
     parts.push(h("div.why", {},
-      h("p", {}, h("strong", {}, { undocumented: "Undocumented. ", differs: "Not what the schema says. ", "not JSON": "Not JSON. ", invalid: "Sent although it was invalid. " }[e.flag]), e.issues.length > 1 ? "" : e.why),
-      e.issues.length > 1 ? h("ul", {}, ...e.issues.map((i) => h("li", {}, h("code", {}, i.path || "/"), " " + i.message))) : null,
-      e.add ? h("p", {}, "To document it, add ", h("code", {}, e.add), " to the handler or the router.") : null));
+      h("p", {}, h("strong", {}, { undocumented: "Undocumented. ", differs: "Not what the schema says. ", "not JSON": "Not JSON. ", invalid: "Sent although it was invalid. " }[e.flag]), e.issues.length > 1 ? "" : host.mask(e.why)),
+      e.issues.length > 1 ? h("ul", {}, ...e.issues.map((i) => h("li", {}, h("code", {}, host.mask(i.path || "/")), " " + host.mask(i.message)))) : null,
+      e.add ? h("p", {}, "To document it, add ", h("code", {}, host.mask(e.add)), " to the handler or the router.") : null));
   }
   const copyButton = h("button.small", { type: "button", title: "c", onclick: () => void copy(text, copyButton) }, icon("copy"), "Copy");
   parts.push(h("div.actions", {},

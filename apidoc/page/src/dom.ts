@@ -18,8 +18,11 @@ export function h<K extends keyof HTMLElementTagNameMap>(tag: K | `${K}.${string
 }
 
 export function fill(e: Element, ...children: Child[]): void {
-  e.replaceChildren(...children.filter((c): c is Node | string => !!c || c === ""));
+  e.replaceChildren(...children.filter((c): c is Node | string => !!c || c === "").map((c) => (typeof c === "string" ? plain(c) : c)));
 }
+
+/** Spells the characters that turn text around, so that what is read is what stands there. In JSON it means the same. */
+export const plain = (s: string): string => s.replace(/[\u202a-\u202e\u2066-\u2069]/g, (c) => "\\u" + c.charCodeAt(0).toString(16));
 
 /** fill for what somebody may be in: the focus stays on what has the same name, else it goes to what is selected. */
 export function redraw(e: Element, ...children: Child[]): void {

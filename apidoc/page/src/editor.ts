@@ -385,11 +385,13 @@ export function kindName(node: Node): string {
 
 /** The text of a message as it is sent: as written, without the layout where it is valid JSON. */
 export function compact(text: string): string {
-  let out = "", at = 0;
-  for (const m of text.matchAll(/"(?:[^"\\]|\\.)*"|\s+/gs)) {
-    if (m[0][0] === '"') continue;
-    out += text.slice(at, m.index);
-    at = m.index + m[0].length;
+  let out = "", at = 0, quoted = false; // no pattern for a whole string: one of some megabytes would be too much for it
+  for (const m of text.matchAll(/"|\\.|\s+/gs)) {
+    if (m[0] === '"') quoted = !quoted;
+    else if (!quoted && m[0][0] !== "\\") {
+      out += text.slice(at, m.index);
+      at = m.index + m[0].length;
+    }
   }
   return out + text.slice(at);
 }

@@ -1,6 +1,6 @@
 // A form in the place of JSON, for messages that are flat.
 import type { Endpoint, Message, Model } from "./data.js";
-import { h } from "./dom.js";
+import { fill, h, plain } from "./dom.js";
 import { type Issue, type Json, Num, parse, write } from "./scan.js";
 import { type Field, type Node, planOf, text as textOf } from "./schema.js";
 import { kindName } from "./editor.js";
@@ -56,7 +56,7 @@ export class Form {
   private set(name: string, v: Json | undefined): void {
     if (v === undefined) this.body().delete(name);
     else this.body().set(name, v);
-    this.change(write(this.tree, "  "));
+    this.change(plain(write(this.tree, "  ")));
   }
 
   private field(f: Field): HTMLElement {
@@ -92,7 +92,7 @@ export class Form {
     const base = this.payload ? `/${this.payload}/` : "/";
     for (const [name, { fault, input }] of this.inputs) {
       const i = issues.find((x) => x.path === base + name.replaceAll("~", "~0").replaceAll("/", "~1"));
-      fault.textContent = i ? i.message : "";
+      fill(fault, i ? i.message : "");
       input.setAttribute("aria-invalid", String(!!i));
     }
   }

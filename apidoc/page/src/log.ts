@@ -12,6 +12,7 @@ export interface LogHost {
   several(): boolean;
   letter(conn: number): string;
   mask(text: string): string;
+  brief(e: Entry): string;
   text(e: Entry): Promise<{ text: string; total: number }>;
   resend(e: Entry): void;
   empty(): HTMLElement;
@@ -249,9 +250,9 @@ export class Log {
       h("time", {}, clock(e.time)),
       this.host.several() ? h("b.letter", { "data-conn": e.conn % 6 }, this.host.letter(e.conn)) : null,
       h("span.way", { "aria-label": { in: "received", out: "sent", event: "" }[e.dir] }, { in: "↓", out: "↑", event: e.name === "open" ? "●" : "■" }[e.dir]),
-      e.dir === "event" ? h("span.said", {}, said(e)) : h("span.name", {}, e.name),
-      badge(e),
-      e.dir === "event" ? null : h("span.peek", {}, this.host.mask(e.why && e.flag && e.flag !== "not JSON" ? e.why : e.text.slice(0, 300))),
+      e.dir === "event" ? h("span.said", {}, this.host.mask(said(e))) : h("span.name", {}, this.host.mask(e.name)),
+      badge(e, this.host.mask(e.why || explain(e.issues[0]))),
+      e.dir === "event" ? null : h("span.peek", {}, this.host.mask(e.why && e.flag && e.flag !== "not JSON" ? e.why : this.host.brief(e)).slice(0, 300)),
       e.latency >= 0 ? h("span.ms", { title: e.exact ? "matched by its id" : "since the last message sent" }, `${e.exact ? "" : "≈"}${e.latency < 10 ? e.latency.toFixed(1) : e.latency.toFixed(0)} ms`) : null,
       e.size > 1024 ? h("span.size", {}, bytesText(e.size)) : null);
     const row = h("div.row", { role: "listitem", "data-dir": e.dir, "data-flag": e.flag, "data-conn": e.conn % 6, "data-seq": e.seq, "data-event": e.dir === "event" ? e.name : null }, line);
@@ -324,10 +325,10 @@ function said(e: Entry): string {
   }
 }
 
-function badge(e: Entry): HTMLElement | null {
+function badge(e: Entry, why: string): HTMLElement | null {
   if (!e.flag) return e.binary ? h("span.tag", {}, "binary") : null;
   const words = { undocumented: "undocumented", differs: "differs from its schema", "not JSON": "not JSON", invalid: "sent invalid" };
-  return h("span.tag.warn", { title: e.why || explain(e.issues[0]) }, words[e.flag]);
+  return h("span.tag.warn", { title: why }, words[e.flag]);
 }
 
 export function clock(t: number): string {

@@ -18,12 +18,13 @@ export function unfolded(rows: Row[], types: Map<string, Message>, depth = 0, ab
 
 export function table(rows: Row[] | null | undefined, first = "Field"): HTMLElement | null {
   if (!rows?.length) return null;
-  const head = h("tr", { role: "row" }, ...[first, "Type and rules", "Description"].map((t) => h("th", { role: "columnheader", scope: "col" }, t)));
+  const told = rows.some((r) => r.description);
+  const head = h("tr", { role: "row" }, ...[first, "Type and rules", ...(told ? ["Description"] : [])].map((t) => h("th", { role: "columnheader", scope: "col" }, t)));
   return h("table.fields", { role: "table" }, h("thead", { role: "rowgroup" }, head), h("tbody", { role: "rowgroup" }, ...rows.map((r) =>
     h("tr", { role: "row", class: "d" + (r.depth ?? 0), "data-id": r.id },
       h("th", { role: "rowheader", scope: "row" }, h("code", {}, r.id ? h("a", { href: "#" + encodeURIComponent(r.id) }, r.name) : r.name), r.required ? h("span.must", {}, "required") : null, r.deprecated ? h("span.badge.warn", {}, "deprecated") : null),
       h("td", { role: "cell" }, h("span.kind", {}, r.in ? r.in + " · " : "", ...parts(r.type)), ...(r.rules ?? []).flatMap((t) => [" ", h("span.rule", {}, t)])),
-      h("td.text", { role: "cell" }, r.description ?? "")))));
+      told ? h("td.text", { role: "cell" }, r.description ?? "") : null))));
 }
 
 export function schemaOf(m: Message, types: Map<string, Message>): HTMLElement | null {

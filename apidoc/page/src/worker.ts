@@ -8,6 +8,7 @@ import { type Counts, type Entry, kept, type Order, type Report } from "./wire.j
 
 const perBatch = 300, every = 100; // at most so many messages are told in so many ms
 const rest = 250; // ms from one batch to the next in a flood: nobody reads faster, and drawing costs the cores that receive
+const patience = 3000; // ms for a server to answer that the page closed
 const maxKept = 20_000, maxBytes = 64 << 20; // memory for what came
 const maxJudged = 4 << 20; // longer messages are known by their name only
 
@@ -45,6 +46,7 @@ scope.onmessage = ({ data: o }) => {
         s.mine = true;
         s.ws.close(1000);
         if (!s.opened) drop(o.conn, s);
+        else setTimeout(() => abandon(o.conn, s), patience);
       }
       break;
     }
@@ -111,6 +113,15 @@ function open(o: Order & { do: "open" }): void {
       tell({ is: "closed", conn: o.conn, code: c.code, reason: c.reason, clean: c.wasClean, mine: s.mine });
     } else if (!s.mine) void probe(o, e);
   };
+}
+
+/** The end of a connection whose server does not answer that the page closed it. */
+function abandon(conn: number, s: Socket): void {
+  if (sockets.get(conn) !== s) return;
+  drop(conn, s);
+  event(conn, "closed", "1006 without an answer");
+  flush();
+  tell({ is: "closed", conn, code: 1006, reason: "", clean: false, mine: true });
 }
 
 function drop(conn: number, s: Socket): void {

@@ -129,7 +129,8 @@ type tab struct {
 // on at its end unless it has taken them.
 func open(t *testing.T, browser context.Context, address string, width, height int64) *tab {
 	t.Helper()
-	u, err := url.Parse(address)
+	page, _, _ := strings.Cut(address, "#") // what stands behind it may be no URL
+	u, err := url.Parse(page)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,19 +39,25 @@ func newFirehose(rate, seconds int) *firehose {
 
 const perSecond = 100 // writes
 
-// ServeHTTP opens a WebSocket (RFC 6455, section 4.2.2), waits for a first frame, and floods.
-func (f *firehose) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// handshake opens a WebSocket (RFC 6455, section 4.2.2) on the bare connection.
+func handshake(w http.ResponseWriter, r *http.Request) (net.Conn, *bufio.Reader) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(err)
 	}
-	defer conn.Close()
 	key := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", base64.StdEncoding.EncodeToString(key[:]))
-	if skipFrame(buffered.Reader) != nil || f.flood(conn) != nil {
+	return conn, buffered.Reader
+}
+
+// ServeHTTP waits for a first frame, and floods.
+func (f *firehose) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	conn, buffered := handshake(w, r)
+	defer conn.Close()
+	if skipFrame(buffered) != nil || f.flood(conn) != nil {
 		return
 	}
-	if skipFrame(buffered.Reader) == nil { // the page closes
+	if skipFrame(buffered) == nil { // the page closes
 		conn.Write([]byte{0x88, 2, 0x03, 0xe8})
 	}
 }

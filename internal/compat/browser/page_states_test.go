@@ -107,6 +107,8 @@ func TestPageEnds(t *testing.T) {
 		b.sees(".bar .hint", want)
 		if what == "slow" {
 			b.sees(".status", "next try in")
+		} else {
+			b.sees(".status", "closed by the server")
 		}
 		b.shoot("page-closed-" + what)
 		if what == "slow" { // the next try may have come meanwhile
@@ -148,6 +150,45 @@ func TestPageRefusals(t *testing.T) {
 	b.click(".status button", "Try again")
 	b.sees(".bar .hint", "no such room")
 	b.shoot("page-refused-404")
+	b.take() // the browser reports every refusal on its own
+}
+
+// A door refuses as it is asked to; its credential comes in a header, which no browser sends.
+type door struct {
+	Status int    `query:"status" minimum:"400" default:"401"`
+	Key    string `header:"X-Api-Key" required:"false"`
+	Theme  string `cookie:"theme" required:"false"`
+}
+
+func (d *door) Resolve(ctx context.Context, r *http.Request) error {
+	return wsrouter.Reject(d.Status, "as you asked")
+}
+
+// TestPageRemedies: every refusal says what to do about it.
+func TestPageRemedies(t *testing.T) {
+	r := wsrouter.New[door](&wsrouter.Options{Name: "door"})
+	wsrouter.Receive(r, func(context.Context, *wsrouter.Conn[door], Question) error { return nil })
+	mux, doc := http.NewServeMux(), apidoc.New("Door", "1")
+	doc.Mount(mux, "/door", r)
+	doc.Serve(mux, "/docs")
+	b := open(t, browser(t), serve(t, mux, "")+"/docs", 1440, 900)
+	b.sees(".verdict", "✓ valid")
+	b.sees(".params", "Header X-Api-Key: a browser cannot send it with a WebSocket. Offer query, cookie or subprotocol in the session.")
+	b.sees(".params", "Cookie theme: the browser sends it if set")
+	b.js(`document.cookie = "theme=dark"`)
+	b.run(chromedp.Reload())
+	b.sees(".params", "Cookie theme: set, the browser sends it.")
+	for status, remedy := range map[string]string{
+		"401": "A browser cannot send the header that it wants", "403": "not enough", "404": "Nothing is there", "429": "Too many connections", "500": "its log says why", "503": "its log says why",
+	} {
+		b.give("query.status", status)
+		b.sendKey()
+		b.sees(".bar .hint", remedy)
+		b.sees(".bar .hint", status)
+		b.sees(".bar .hint", "as you asked")
+		b.sees(".status", "refused "+status)
+		b.shoot("page-refused-door-" + status)
+	}
 	b.take() // the browser reports every refusal on its own
 }
 
@@ -204,10 +245,12 @@ func TestPageUnreachable(t *testing.T) {
 	b.sees(".middle .title", "do")
 	b.sendKey()
 	b.sees(".bar .hint", "proxy_set_header Upgrade")
+	b.sees(".status", "not upgraded")
 	b.shoot("page-unreachable-proxy")
 	b.pick("feed")
 	b.click(".status button", "Connect")
 	b.sees(".bar .hint", "Is the server running")
+	b.sees(".status", "not reached")
 	b.shoot("page-unreachable")
 	b.take()
 }
