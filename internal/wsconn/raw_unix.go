@@ -131,14 +131,14 @@ func unread(rc syscall.RawConn) (yes bool) {
 
 func unreadFD(fd int) bool {
 	var p [1]byte
-	_, _, err := syscall.Recvfrom(fd, p[:], syscall.MSG_PEEK)
+	_, err := recv(fd, p[:], syscall.MSG_PEEK)
 	return err == nil
 }
 
 // readFD reads what is there. errParked: nothing.
 func readFD(fd int, p []byte) (int, error) {
 	for {
-		n, _, err := syscall.Recvfrom(fd, p, 0) // it goes past what read(2) does for files
+		n, err := recv(fd, p, 0)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
@@ -156,7 +156,7 @@ func readFD(fd int, p []byte) (int, error) {
 // writeFD writes what the network takes now.
 func writeFD(fd int, p []byte) (int, error) {
 	for {
-		n, err := syscall.Write(fd, p)
+		n, err := send(fd, p)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
