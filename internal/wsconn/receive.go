@@ -19,7 +19,8 @@ const (
 	maxDiscarded = 256 << 10
 
 	// corkTime is how long a reply may be held back because more requests are there to be handled.
-	corkTime = 100 * time.Microsecond
+	corkTime      = 100 * time.Microsecond
+	quickMessages = 8 // that are handled in a corkTime together
 )
 
 // read reads and handles what comes. It returns when there is nothing to read and the loop's poller waits for more, when
@@ -259,10 +260,7 @@ func (s *Socket) returned(in *Buffer) (mine bool) {
 	if s.flags.Load() != 0 {
 		s.settle()
 	}
-	if s.corking && s.loop.now()-s.corkedAt > corkTime {
-		s.corkedAt = s.loop.now()
-		s.flush()
-	}
+	s.flushLate()
 	return true
 }
 
@@ -414,18 +412,37 @@ func (s *Socket) takeOver() {
 
 // holdReplies begins to hold back what is sent, if another whole frame is there to be handled.
 func (s *Socket) holdReplies() {
-	if s.corking || s.in == nil || !s.parser.whole(s.in.B[s.r:]) {
+	if s.corkedAt != 0 || s.in == nil || !s.parser.whole(s.in.B[s.r:]) {
 		return
 	}
-	s.corking, s.corkedAt = true, s.loop.now()
+	s.corkedAt, s.spared = s.loop.now(), 0
 	s.cork()
 	s.shard.watchCork()
 }
 
+// flushLate sends what has been held back for corkTime. To look at the clock costs what a small message costs: after quick ones it is spared for as many as
+// will not take the rest of the time either.
+func (s *Socket) flushLate() {
+	switch {
+	case s.corkedAt == 0:
+		return
+	case s.spared > 0:
+		s.spared--
+		return
+	}
+	switch now := s.loop.now(); {
+	case now-s.corkedAt > corkTime:
+		s.corkedAt = now
+		s.flush()
+	case now-s.corkedAt < corkTime/quickMessages:
+		s.spared = quickMessages - 1
+	}
+}
+
 // uncork sends what was held back.
 func (s *Socket) uncork() {
-	if s.corking {
-		s.corking = false
+	if s.corkedAt != 0 {
+		s.corkedAt = 0
 		s.letGo()
 	}
 }

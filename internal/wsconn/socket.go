@@ -28,11 +28,11 @@ type Socket struct {
 
 	// Of the reading role.
 	parser    parser
-	in        *Buffer // what was read; nil: nothing
-	r         int     // bytes of in that are done
-	corkedAt  time.Duration
-	discarded int32 // bytes read after our close frame
-	corking   bool
+	in        *Buffer       // what was read; nil: nothing
+	r         int           // bytes of in that are done
+	corkedAt  time.Duration // when replies began to be held back. 0: none are
+	discarded int32         // bytes read after our close frame
+	spared    uint8         // messages for which the clock is not looked at while replies are held back
 	opened    bool
 	deaf      bool // what comes is not taken apart any more
 	pinged    bool // a ping is unanswered; of who ticks, like nextPing
