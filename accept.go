@@ -40,8 +40,8 @@ type refusal struct {
 // accept checks a request, upgrades it and starts its connection.
 func (r *router) accept(w http.ResponseWriter, req *http.Request) {
 	r.freeze()
-	c := r.newConn()
-	no := r.check(c, w, req)
+	c, session := r.newConn()
+	no := r.check(c, session, w, req)
 	if no == nil {
 		no = r.live.add(c)
 	}
@@ -85,7 +85,7 @@ func (r *router) base(req *http.Request) (base context.Context, no *refusal) {
 }
 
 // check runs what can refuse the upgrade, in the order that lets a plain GET learn the true reason.
-func (r *router) check(c *conn, w http.ResponseWriter, req *http.Request) *refusal {
+func (r *router) check(c *conn, session any, w http.ResponseWriter, req *http.Request) *refusal {
 	if no := checkMethod(w, req); no != nil {
 		return no
 	}
@@ -98,7 +98,7 @@ func (r *router) check(c *conn, w http.ResponseWriter, req *http.Request) *refus
 	if no := r.live.refuse(""); no != nil { // before Resolve, which may be dear
 		return no
 	}
-	v := reflect.ValueOf(c.session).Elem()
+	v := reflect.ValueOf(session).Elem()
 	if no := r.checkPath(req); no != nil {
 		return no
 	}

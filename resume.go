@@ -249,7 +249,7 @@ func (c *conn) resume() {
 	r.rooms.mu.RLock()
 	names := slices.Sorted(maps.Keys(c.presented))
 	r.rooms.mu.RUnlock()
-	c.phase = "OnResume"
+	c.phase = inOnResume
 	for _, name := range names {
 		if c.ctx.Err() != nil {
 			return

@@ -25,7 +25,7 @@ type Router[S any] struct {
 type router struct {
 	opts    Options
 	session *session
-	newConn func() *conn
+	newConn func() (c *conn, session any) // a *S
 	origins []hostRule
 	hosts   []hostRule
 
@@ -65,14 +65,14 @@ func New[S any](o *Options) *Router[S] {
 	core.loop = wsconn.NewLoop(core.opts.loop(core))
 	core.origins, core.hosts = parseRules(core.opts.Origins), parseRules(core.opts.Hosts)
 	core.live = live{most: core.opts.MaxConns, mostPerKey: core.opts.MaxConnsPerKey, conns: map[*conn]struct{}{}, keys: map[string]int{}}
-	core.newConn = func() *conn {
+	core.newConn = func() (*conn, any) {
 		both := &struct { // one allocation
 			Conn[S]
 			core conn
 		}{}
 		c := &both.core
-		both.conn, c.router, c.owner, c.session = c, core, &both.Conn, &both.Session
-		return c
+		both.conn, c.router, c.owner = c, core, &both.Conn
+		return c, &both.Session
 	}
 	return &Router[S]{core}
 }

@@ -21,7 +21,7 @@ func (c *conn) Open() {
 	defer c.recoverPanic()
 	var err error
 	if c.router.onConnect != nil {
-		c.phase = "OnConnect"
+		c.phase = inOnConnect
 		err = c.router.onConnect(c.ctx, c)
 	}
 	var failure *Error
@@ -52,7 +52,7 @@ func (c *conn) Message(data []byte, binary bool) {
 func (c *conn) handle(f Frame) (outcome Outcome) {
 	outcome = OutcomePanic // unless it returns
 	defer c.recoverPanic()
-	c.phase = "routing"
+	c.phase = inRouting
 	return c.settle(f, c.take(f))
 }
 
@@ -63,7 +63,7 @@ func (c *conn) take(f Frame) error {
 		return r.fallback(c.ctx, c, f, wrongKind(f.Binary))
 	}
 	if r.dispatch != nil {
-		c.phase = "Dispatch"
+		c.phase = inDispatch
 		return r.dispatch(c.ctx, c, f)
 	}
 	return r.route(c.ctx, c, f)
@@ -103,7 +103,7 @@ func (r *router) route(ctx context.Context, c *conn, f Frame) error {
 // handleAs decodes a frame by plan and calls the handler of rt, unless the frame has issues.
 func (r *router) handleAs(ctx context.Context, c *conn, rt *route, plan *schema.Plan, f Frame) (issues []schema.Issue, err error) {
 	c.handling.Store(rt)
-	c.phase = "decoding"
+	c.phase = inDecoding
 	in := rt.arrivals.get()
 	if issues := plan.Decode(f.Data, in.Value); issues != nil && !r.tolerate(c, plan, f.Data, in.Value, issues) {
 		return issues, nil
@@ -118,7 +118,7 @@ func (r *router) handleAs(ctx context.Context, c *conn, rt *route, plan *schema.
 // call hands a decoded message to its handler.
 func (c *conn) call(ctx context.Context, rt *route, in *Incoming, f Frame) error {
 	in.Name, in.Frame = rt.wireName(f.Data, c.router.opts.Discriminator), f
-	c.phase = "handler"
+	c.phase = inHandler
 	return rt.call(ctx, c, in)
 }
 
@@ -144,7 +144,7 @@ func (r *router) fallback(ctx context.Context, c *conn, f Frame, err error) erro
 	if r.onFallback == nil {
 		return err
 	}
-	c.phase = "OnFallback"
+	c.phase = inOnFallback
 	return r.onFallback(ctx, c, f, err)
 }
 
@@ -218,7 +218,7 @@ func (c *conn) Limited(data []byte, binary bool) {
 
 func (c *conn) limit(f Frame) {
 	defer c.recoverPanic()
-	c.phase = "limiting"
+	c.phase = inLimiting
 	o := &c.router.opts
 	c.logRefused(codeRateLimited)
 	if o.RateClose {
@@ -263,7 +263,7 @@ func (c *conn) settle(f Frame, err error) Outcome {
 		c.logger().Debug("wsrouter: handler saw the end, or a full outbox", "err", err)
 		return OutcomeOver
 	}
-	c.logger().Error("wsrouter: handler failed", "in", c.phase, "err", err)
+	c.logger().Error("wsrouter: handler failed", "in", c.phase.String(), "err", err)
 	c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))
 	return OutcomeFailed
 }
@@ -282,7 +282,7 @@ func (c *conn) closedBy(err error) bool {
 func (c *conn) answer(e *Error, id []byte) {
 	var msg any = e
 	if reshape := c.router.opts.ErrorMessage; reshape != nil {
-		c.phase = "ErrorMessage"
+		c.phase = inErrorMessage
 		msg = reshape(e)
 	}
 	if err := c.send(c.ctx, msg, id); err != nil && !over(c.ctx, err) && !errors.Is(err, ErrDropped) {
@@ -293,7 +293,7 @@ func (c *conn) answer(e *Error, id []byte) {
 // recoverPanic closes the connection if the function that it is deferred in panics.
 func (c *conn) recoverPanic() {
 	if p := recover(); p != nil {
-		c.panicked(c.phase, p)
+		c.panicked(c.phase.String(), p)
 	}
 }
 
@@ -341,7 +341,7 @@ func (c *conn) Finish(end wsconn.End) {
 
 func (c *conn) finish(end wsconn.End) {
 	defer c.recoverPanic()
-	c.phase = "OnDisconnect"
+	c.phase = inOnDisconnect
 	c.handling.Store(nil)
 	c.logger().Debug("wsrouter: connection closed", "code", end.Code, "reason", end.Reason, "by_peer", end.Remote, "err", end.Err)
 	if c.router.onDisconnect == nil {

@@ -69,7 +69,7 @@ func (s *Socket) peerClosed(code int, reason string) {
 // sayClose queues the close frame for e, if none is. In a hurry, the peer has Config.CloseTimeout for what is queued before it.
 func (s *Socket) sayClose(e End, hurry bool) {
 	s.set(flagClosing)
-	now := s.loop.now()
+	now := s.shard.loop.now()
 	o := &s.out
 	o.mu.Lock()
 	o.shut = true
@@ -78,9 +78,9 @@ func (s *Socket) sayClose(e End, hurry bool) {
 			o.bye = &e
 			s.hold()
 		}
-		by := now + s.loop.WriteTimeout
+		by := now + s.shard.loop.WriteTimeout
 		if hurry {
-			by = now + s.loop.CloseTimeout
+			by = now + s.shard.loop.CloseTimeout
 		}
 		if old := s.closeBy.Load(); old == 0 || int64(by) < old {
 			s.closeBy.Store(int64(by))
@@ -129,14 +129,14 @@ func (s *Socket) settle() {
 			go s.last()
 		}
 	case flags&flagDraining != 0 && flags&(flagClosing|flagOver) == 0:
-		s.Close(s.loop.Goodbye.Code, s.loop.Goodbye.Reason)
+		s.Close(s.shard.loop.Goodbye.Code, s.shard.loop.Goodbye.Reason)
 	}
 }
 
 // last runs Handler.Finish.
 func (s *Socket) last() {
 	defer s.leftOne()
-	defer s.loop.guard()
+	defer s.shard.loop.guard()
 	s.mu.Lock()
 	e := *s.end
 	s.mu.Unlock()
@@ -145,7 +145,7 @@ func (s *Socket) last() {
 
 // leftOne tells the handler when all is over.
 func (s *Socket) leftOne() {
-	defer s.loop.guard()
+	defer s.shard.loop.guard()
 	if s.left.Add(-1) == 0 {
 		s.h.Released()
 	}
@@ -153,10 +153,10 @@ func (s *Socket) leftOne() {
 
 // closeSent follows our close frame: the peer has its time to answer, and sees that nothing more comes.
 func (s *Socket) closeSent() {
-	now := s.loop.now()
-	s.closeBy.Store(int64(now + s.loop.CloseTimeout))
+	now := s.shard.loop.now()
+	s.closeBy.Store(int64(now + s.shard.loop.CloseTimeout))
 	s.set(flagSent)
-	s.schedule(now + s.loop.CloseTimeout)
+	s.schedule(now + s.shard.loop.CloseTimeout)
 	half := s.conn.closeWrite()
 	if s.has(flagRead) || s.has(flagHeard) && !half {
 		s.drop()

@@ -52,7 +52,7 @@ func (l *Loop) Negotiate(headers []string) (response string, agreed *Compression
 // New returns the socket for conn, which has answered with a 101; its h is called after Start. early is what the peer has already sent
 // behind its handshake, and is not kept; agreed is what Negotiate returned, or nil.
 func (l *Loop) New(conn net.Conn, early []byte, agreed *Compression, h Handler) *Socket {
-	s := &Socket{loop: l, shard: &l.shards[int(l.turn.Add(1))&(len(l.shards)-1)], h: h}
+	s := &Socket{shard: &l.shards[int(l.turn.Add(1))&(len(l.shards)-1)], h: h}
 	s.conn = newConn(s, conn)
 	s.deflate, s.parser.deflated = agreed, agreed != nil
 	s.left.Store(2)
@@ -67,7 +67,7 @@ func (l *Loop) New(conn net.Conn, early []byte, agreed *Compression, h Handler) 
 // Start begins with Handler.Open. It does not wait.
 func (s *Socket) Start() {
 	s.beginLife()
-	if s.loop.Idle && s.loop.poller.adopt(s) {
+	if s.shard.loop.Idle && s.shard.loop.poller.adopt(s) {
 		return
 	}
 	go s.run()

@@ -74,7 +74,7 @@ func (s *Socket) enqueue(m outgoing, d Delivery, keeps bool) (full bool, err err
 	}
 	n := cost(len(m.frame))
 	for !d.Whole && !s.fits(n) {
-		switch policy := s.loop.Overflow; {
+		switch policy := s.shard.loop.Overflow; {
 		case d.Drop || policy == OverflowDropNewest:
 			s.dropped(m)
 			return false, ErrDropped
@@ -120,7 +120,7 @@ func (s *Socket) push(m outgoing) { s.out.w.queue = append(s.out.w.queue, m) }
 
 // space returns room for a copy of m's frame, and of those behind it if they are small: the more the more waits already.
 func (s *Socket) space(m outgoing) []byte {
-	n := min(s.out.w.bytes, maxCopies, max(s.loop.Outbox/16, minBuffer))
+	n := min(s.out.w.bytes, maxCopies, max(s.shard.loop.Outbox/16, minBuffer))
 	if m.latest != "" || n < 4*len(m.frame) {
 		n = len(m.frame)
 	}
@@ -152,7 +152,7 @@ func (s *Socket) replace(m outgoing, keeps bool) bool {
 // fits reports whether n more bytes may wait. What is on its way counts until all of it has left, because it is kept until then. A message over the limit is taken when nothing waits.
 func (s *Socket) fits(n int) bool {
 	waits := s.out.w.all()
-	return waits <= 0 || waits+n <= s.loop.Outbox
+	return waits <= 0 || waits+n <= s.shard.loop.Outbox
 }
 
 // all is how many bytes wait.
@@ -167,7 +167,7 @@ func (w *waiting) all() int {
 // count adds n bytes to what the queue counts for.
 func (s *Socket) count(n int) {
 	s.out.w.bytes += n
-	if all := s.loop.Counters.buffered.Add(int64(n)); n > 0 && s.loop.MaxBuffered > 0 && all > s.loop.MaxBuffered {
+	if all := s.shard.loop.Counters.buffered.Add(int64(n)); n > 0 && s.shard.loop.MaxBuffered > 0 && all > s.shard.loop.MaxBuffered {
 		s.out.acts |= actShed
 	}
 }
@@ -220,7 +220,7 @@ func (s *Socket) dropped(m outgoing) {
 		d.episode, d.begun, d.before = true, true, d.all
 		o.acts |= actDrop
 	}
-	if s.loop.EachDrop {
+	if s.shard.loop.EachDrop {
 		d.names = append(d.names, m.name)
 		o.acts |= actDrop
 	}

@@ -18,8 +18,8 @@ type bucket struct {
 
 // allow takes a message of n bytes out of the bucket, and reports false if there is not enough.
 func (s *Socket) allow(n int) bool {
-	r, now := s.loop.Rate, s.loop.now()
-	mostMessages, mostBytes := max(r.Messages, 1), max(r.Bytes, float64(s.loop.MaxMessage))
+	r, now := s.shard.loop.Rate, s.shard.loop.now()
+	mostMessages, mostBytes := max(r.Messages, 1), max(r.Bytes, float64(s.shard.loop.MaxMessage))
 	b := s.rate
 	if b == nil {
 		b = &bucket{mostMessages, mostBytes, now}

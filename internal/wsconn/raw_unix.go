@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"syscall"
 )
 
@@ -28,17 +29,26 @@ type raw struct {
 	net.Conn
 	rc   syscall.RawConn
 	s    *Socket
-	want int // of the read
-	got  int
+	want int32 // of the read
+	got  int32
 	rerr error
 	try  func(fd uintptr) bool // readOnce, bound once
+}
 
-	p    []byte // of the write
+// A write is what is done with a descriptor of Go's that is written to. Connections that wait hold none.
+type write struct {
+	p    []byte
 	sent int
-	werr error
-	put  func(fd uintptr)      // writeOnce
+	err  error
+	once func(fd uintptr)      // writeOnce, bound once
 	some func(fd uintptr) bool // writeWaiting
 }
+
+var writes = sync.Pool{New: func() any {
+	w := new(write)
+	w.once, w.some = w.writeOnce, w.writeWaiting
+	return w
+}}
 
 func newRaw(s *Socket, conn net.Conn, sc syscall.Conn) transport {
 	rc, err := sc.SyscallConn()
@@ -46,24 +56,25 @@ func newRaw(s *Socket, conn net.Conn, sc syscall.Conn) transport {
 		return &stream{Conn: conn}
 	}
 	c := &raw{Conn: conn, rc: rc, s: s}
-	c.try, c.put, c.some = c.readOnce, c.writeOnce, c.writeWaiting
+	c.try = c.readOnce
 	return c
 }
 
 func (c *raw) fill(s *Socket, n int) (int, error) {
-	c.want = n
+	c.want = int32(n)
 	if err := c.rc.Read(c.try); err != nil {
 		return 0, err
 	}
-	return c.got, c.rerr
+	return int(c.got), c.rerr
 }
 
 // readOnce reports false if nothing is there, and holds no buffer while it is not called again.
 func (c *raw) readOnce(fd uintptr) bool {
-	c.s.in = getBuffer(c.want)
-	c.got, c.rerr = readFD(int(fd), c.s.in.B[:c.want])
-	c.s.in.B = c.s.in.B[:c.got]
-	if c.got == 0 {
+	c.s.in = getBuffer(int(c.want))
+	got, err := readFD(int(fd), c.s.in.B[:c.want])
+	c.got, c.rerr = int32(got), err
+	c.s.in.B = c.s.in.B[:got]
+	if got == 0 {
 		c.s.freeInput()
 	}
 	return c.rerr != errParked
@@ -85,29 +96,37 @@ func (c *raw) direct() bool { return true }
 // write goes by Control, because it never waits: Write would first look into what Go's poller keeps of the descriptor, which is in
 // no cache when a broadcast comes.
 func (c *raw) write(p []byte) (int, error) {
-	c.p = p
-	return c.wrote(c.rc.Control(c.put))
+	w := newWrite(p)
+	return w.done(c.rc.Control(w.once))
 }
 
 func (c *raw) writeSome(p []byte) (int, error) {
-	c.p = p
-	return c.wrote(c.rc.Write(c.some))
+	w := newWrite(p)
+	return w.done(c.rc.Write(w.some))
 }
 
-// wrote is what the network said, unless there was err before.
-func (c *raw) wrote(err error) (int, error) {
-	c.p = nil
-	if err != nil {
-		return 0, err
+func newWrite(p []byte) *write {
+	w := writes.Get().(*write)
+	w.p = p
+	return w
+}
+
+// done is what the network said, unless there was err before. w is no longer the caller's.
+func (w *write) done(err error) (int, error) {
+	sent := w.sent
+	if err == nil {
+		err = w.err
 	}
-	return c.sent, c.werr
+	w.p, w.sent, w.err = nil, 0, nil
+	writes.Put(w)
+	return sent, err
 }
 
-func (c *raw) writeOnce(fd uintptr) { c.sent, c.werr = writeFD(int(fd), c.p) }
+func (w *write) writeOnce(fd uintptr) { w.sent, w.err = writeFD(int(fd), w.p) }
 
-func (c *raw) writeWaiting(fd uintptr) bool {
-	c.writeOnce(fd)
-	return c.sent > 0 || c.werr != nil
+func (w *write) writeWaiting(fd uintptr) bool {
+	w.writeOnce(fd)
+	return w.sent > 0 || w.err != nil
 }
 
 func (c *raw) awaitWritable(s *Socket) { go s.pump() }
@@ -131,14 +150,14 @@ func unread(rc syscall.RawConn) (yes bool) {
 
 func unreadFD(fd int) bool {
 	var p [1]byte
-	_, _, err := syscall.Recvfrom(fd, p[:], syscall.MSG_PEEK)
+	_, err := recv(fd, p[:], syscall.MSG_PEEK)
 	return err == nil
 }
 
 // readFD reads what is there. errParked: nothing.
 func readFD(fd int, p []byte) (int, error) {
 	for {
-		n, _, err := syscall.Recvfrom(fd, p, 0) // it goes past what read(2) does for files
+		n, err := recv(fd, p, 0)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
@@ -156,7 +175,7 @@ func readFD(fd int, p []byte) (int, error) {
 // writeFD writes what the network takes now.
 func writeFD(fd int, p []byte) (int, error) {
 	for {
-		n, err := syscall.Write(fd, p)
+		n, err := send(fd, p)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:

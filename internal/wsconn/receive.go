@@ -19,7 +19,8 @@ const (
 	maxDiscarded = 256 << 10
 
 	// corkTime is how long a reply may be held back because more requests are there to be handled.
-	corkTime = 100 * time.Microsecond
+	corkTime      = 100 * time.Microsecond
+	quickMessages = 8 // that are handled in a corkTime together
 )
 
 // read reads and handles what comes. It returns when there is nothing to read and the loop's poller waits for more, when
@@ -32,12 +33,12 @@ func (s *Socket) read() {
 		}
 	}
 	for frames, bytes := 0, 0; ; {
-		for s.in != nil && s.r < len(s.in.B) {
+		for s.in != nil && int(s.r) < len(s.in.B) {
 			before := s.r
 			if !s.step() {
 				return
 			}
-			frames, bytes = frames+1, bytes+s.r-before
+			frames, bytes = frames+1, bytes+int(s.r-before)
 			if frames >= maxTurnFrames || bytes >= maxTurnBytes {
 				if s.conn.yield() {
 					return
@@ -50,7 +51,7 @@ func (s *Socket) read() {
 		s.noteUnfinished()
 		room := s.room()
 		if room == 0 {
-			s.schedule(s.loop.now() + sweepTime)
+			s.schedule(s.shard.loop.now() + sweepTime)
 			return
 		}
 		n, err := s.conn.fill(s, room)
@@ -59,7 +60,7 @@ func (s *Socket) read() {
 		}
 		if n > 0 {
 			s.shard.count.bytesIn.Add(uint64(n))
-			s.life.Store(int64(s.loop.now()))
+			s.life.Store(int64(s.shard.loop.now()))
 			if s.has(flagClosing) {
 				s.discarded += int32(n)
 			}
@@ -92,7 +93,7 @@ func (s *Socket) room() int {
 	if s.phase.Load()&phaseMask != phaseStolen {
 		return readSize
 	}
-	room := s.loop.ReadAhead - s.parser.kept()
+	room := s.shard.loop.ReadAhead - s.parser.kept()
 	if s.ahead != nil {
 		room -= s.ahead.bytes
 	}
@@ -112,11 +113,11 @@ func (s *Socket) freeInput() {
 // step handles the next of what was read. It reports whether the reading role is still the caller's.
 func (s *Socket) step() (mine bool) {
 	if s.deaf {
-		s.r = len(s.in.B)
+		s.r = int32(len(s.in.B))
 		return true
 	}
-	ev, n, err := s.parser.next(s.in.B[s.r:], &s.loop.limits)
-	s.r += n
+	ev, n, err := s.parser.next(s.in.B[s.r:], &s.shard.loop.limits)
+	s.r += int32(n)
 	if err != nil {
 		s.deaf = true
 		s.fail(err.code, err)
@@ -150,7 +151,7 @@ func (s *Socket) deliver(ev event) (mine bool) {
 	if ev.compressed && !s.inflate(&m) {
 		return true
 	}
-	if s.loop.Rate.on() && !s.allow(len(m.data)) {
+	if s.shard.loop.Rate.on() && !s.allow(len(m.data)) {
 		m.limited = true
 	}
 	for {
@@ -171,14 +172,14 @@ func (s *Socket) deliver(ev event) (mine bool) {
 // inflate replaces the data of m by what it was before it was compressed. It ends the connection if that cannot be or breaks a rule.
 func (s *Socket) inflate(m *received) bool {
 	buf := getBuffer(2 * len(m.data))
-	data, err := s.deflate.Inflate(buf.B, m.data, s.loop.MaxMessage)
+	data, err := s.deflate.Inflate(buf.B, m.data, s.shard.loop.MaxMessage)
 	m.free()
 	buf.B = data
 	m.data, m.buf = data, buf
 	var code int
 	switch {
 	case errors.Is(err, errInflateLimit):
-		code, err = statusTooBig, fmt.Errorf("message over %d bytes when inflated", s.loop.MaxMessage)
+		code, err = statusTooBig, fmt.Errorf("message over %d bytes when inflated", s.shard.loop.MaxMessage)
 	case err != nil:
 		code = statusNotUTF8 // inconsistent data (RFC 6455, section 7.4.1)
 	case !m.binary && !utf8.Valid(data):
@@ -217,11 +218,11 @@ func (s *Socket) begin(free uint32) (in *Buffer, ok bool) {
 
 // call hands m to the handler, unless it is too late for that. A nil m is the opening.
 func (s *Socket) call(m *received) {
-	if s.slow.Load() && m != nil {
+	if m != nil && s.has(flagSlow) {
 		s.awaitRoom()
 	}
-	s.loop.acquire()
-	defer s.loop.giveBack()
+	s.shard.loop.acquire()
+	defer s.shard.loop.giveBack()
 	if m != nil && s.has(flagOver|flagClosing|flagDraining) {
 		return
 	}
@@ -259,10 +260,7 @@ func (s *Socket) returned(in *Buffer) (mine bool) {
 	if s.flags.Load() != 0 {
 		s.settle()
 	}
-	if s.corking && s.loop.now()-s.corkedAt > corkTime {
-		s.corkedAt = s.loop.now()
-		s.flush()
-	}
+	s.flushLate()
 	return true
 }
 
@@ -271,7 +269,7 @@ func (s *Socket) returned(in *Buffer) (mine bool) {
 func (s *Socket) awaitRoom() {
 	for o := &s.out; ; {
 		o.mu.Lock()
-		if !o.blocked || o.w == nil || o.w.all() <= s.loop.Outbox/2 || s.has(flagOver|flagClosing|flagDraining) {
+		if !o.blocked || o.w == nil || o.w.all() <= s.shard.loop.Outbox/2 || s.has(flagOver|flagClosing|flagDraining) {
 			s.unlock()
 			return
 		}
@@ -348,7 +346,7 @@ func (s *Socket) next() (m received, ok bool) {
 	a.queue[0] = received{}
 	a.queue = a.queue[1:]
 	a.bytes -= m.cost()
-	if s.starved && a.bytes < s.loop.ReadAhead/2 {
+	if s.starved && a.bytes < s.shard.loop.ReadAhead/2 {
 		s.starved = false
 		go s.run()
 	}
@@ -414,33 +412,52 @@ func (s *Socket) takeOver() {
 
 // holdReplies begins to hold back what is sent, if another whole frame is there to be handled.
 func (s *Socket) holdReplies() {
-	if s.corking || s.in == nil || !s.parser.whole(s.in.B[s.r:]) {
+	if s.corkedAt != 0 || s.in == nil || !s.parser.whole(s.in.B[s.r:]) {
 		return
 	}
-	s.corking, s.corkedAt = true, s.loop.now()
+	s.corkedAt, s.spared = s.shard.loop.now(), 0
 	s.cork()
 	s.shard.watchCork()
 }
 
+// flushLate sends what has been held back for corkTime. To look at the clock costs what a small message costs: after quick ones it is spared for as many as
+// will not take the rest of the time either.
+func (s *Socket) flushLate() {
+	switch {
+	case s.corkedAt == 0:
+		return
+	case s.spared > 0:
+		s.spared--
+		return
+	}
+	switch now := s.shard.loop.now(); {
+	case now-s.corkedAt > corkTime:
+		s.corkedAt = now
+		s.flush()
+	case now-s.corkedAt < corkTime/quickMessages:
+		s.spared = quickMessages - 1
+	}
+}
+
 // uncork sends what was held back.
 func (s *Socket) uncork() {
-	if s.corking {
-		s.corking = false
+	if s.corkedAt != 0 {
+		s.corkedAt = 0
 		s.letGo()
 	}
 }
 
 // noteUnfinished begins or ends the time that a message may take to come.
 func (s *Socket) noteUnfinished() {
-	if s.loop.MessageTimeout < 0 {
+	if s.shard.loop.MessageTimeout < 0 {
 		return
 	}
 	switch unfinished := s.parser.part != nil; {
 	case !unfinished && s.since.Load() != 0:
 		s.since.Store(0)
 	case unfinished && s.since.Load() == 0:
-		now := s.loop.now()
+		now := s.shard.loop.now()
 		s.since.Store(int64(now))
-		s.schedule(now + s.loop.MessageTimeout)
+		s.schedule(now + s.shard.loop.MessageTimeout)
 	}
 }

@@ -24,10 +24,10 @@ type outbox struct {
 	blocked bool     // until the network takes more
 	dirty   bool     // a Flush is to come
 	shut    bool     // nothing more is taken
+	said    bool     // bye is on its way
 	acts    acts     // to be done without mu
 	lost    *End     // the network has failed, or was given up; nil: it works
 	bye     *End     // our close frame, sent behind the queue; nil: none
-	said    bool     // it is on its way
 	drops   *drops   // nil: nothing was ever dropped
 }
 
@@ -152,7 +152,7 @@ func (s *Socket) QueueAll(all *Frame, items []*Item) (flush bool) {
 	o := &s.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.w == nil && o.one == nil && !o.corked && !o.blocked && !o.shut && !s.loop.EachDrop {
+	if o.w == nil && o.one == nil && !o.corked && !o.blocked && !o.shut && !s.shard.loop.EachDrop {
 		o.one, o.dirty = all, true
 		s.shard.count.sent.Add(uint64(len(items)))
 		for _, it := range items {
@@ -289,15 +289,15 @@ func (s *Socket) writeNow(frame []byte) {
 // block notes that the network takes no more for now.
 func (s *Socket) block() {
 	s.out.blocked = true
-	s.slow.Store(true)
-	s.out.w.stalled = s.loop.now()
+	s.set(flagSlow)
+	s.out.w.stalled = s.shard.loop.now()
 	s.out.acts |= actPump
 }
 
 // unblock notes that it does again.
 func (s *Socket) unblock() {
 	s.out.blocked = false
-	s.slow.Store(false)
+	s.flags.And(^uint32(flagSlow))
 }
 
 // join adds a frame to the wire, behind all that is queued. It reports false if that is too much for one write.
@@ -379,7 +379,7 @@ func (s *Socket) wrote(n int) {
 	s.shard.count.bytesOut.Add(uint64(n))
 	w.off += n
 	if n > 0 {
-		w.stalled = s.loop.now()
+		w.stalled = s.shard.loop.now()
 		w.moved = w.stalled
 	}
 	if w.big != nil && w.off < len(w.big) || w.wire != nil && w.off < len(w.wire.B) {
@@ -539,13 +539,13 @@ func (s *Socket) unlock() {
 	o.mu.Unlock()
 	if todo&actPump != 0 {
 		s.conn.awaitWritable(s)
-		s.schedule(s.loop.now() + s.loop.WriteTimeout)
+		s.schedule(s.shard.loop.now() + s.shard.loop.WriteTimeout)
 	}
 	if todo&actDrop != 0 {
 		s.h.Dropped(drops)
 	}
 	if todo&actFull != 0 {
-		s.fail(statusTryLater, fmt.Errorf("too slow: the outbox of %d bytes is full", s.loop.Outbox))
+		s.fail(statusTryLater, fmt.Errorf("too slow: the outbox of %d bytes is full", s.shard.loop.Outbox))
 	}
 	if todo&actDue != 0 {
 		s.finish(*bye)
@@ -558,6 +558,6 @@ func (s *Socket) unlock() {
 		s.drop()
 	}
 	if todo&actShed != 0 {
-		s.loop.shed()
+		s.shard.loop.shed()
 	}
 }

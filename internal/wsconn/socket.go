@@ -12,7 +12,6 @@ import (
 // Who holds the reading role reads, takes apart and, if nobody else does, handles: it runs read. A handler that takes its
 // time loses the role to a second goroutine, which queues what comes, and gets it back or ends when it has caught up.
 type Socket struct {
-	loop  *Loop
 	shard *shard
 	h     Handler
 	conn  transport
@@ -24,24 +23,26 @@ type Socket struct {
 	life  atomic.Int64  // when the peer was last heard, in Loop.now
 	since atomic.Int64  // when the message began that is unfinished. 0: none is
 	left  atomic.Int32  // what Released waits for
-	slow  atomic.Bool   // out.blocked, for who does not hold out.mu
+
+	listed atomic.Bool // it is in shard.running; set under shard.mu
 
 	// Of the reading role.
 	parser    parser
-	in        *Buffer // what was read; nil: nothing
-	r         int     // bytes of in that are done
-	corkedAt  time.Duration
-	discarded int32 // bytes read after our close frame
-	corking   bool
+	in        *Buffer       // what was read; nil: nothing
+	corkedAt  time.Duration // when replies began to be held back. 0: none are
+	r         int32         // bytes of in that are done
+	discarded int32         // bytes read after our close frame
+	spared    uint8         // messages for which the clock is not looked at while replies are held back
 	opened    bool
 	deaf      bool // what comes is not taken apart any more
 	pinged    bool // a ping is unanswered; of who ticks, like nextPing
 
+	// Of mu.
+	starved bool // nobody reads, until ahead is shorter
+	unread  bool // nobody reads ever again
 	mu      sync.Mutex
 	end     *End
 	ahead   *ahead // read while a handler runs; nil: nothing
-	starved bool   // nobody reads, until ahead is shorter
-	unread  bool   // nobody reads ever again
 
 	out outbox
 
@@ -53,12 +54,10 @@ type Socket struct {
 
 	// Of shard.mu.
 	timers     entry
-	prev, succ *Socket // in the list of those that may run a handler
-	swept      uint32  // phase, when it was last looked at
-	listed     atomic.Bool
+	prev, succ *Socket // in shard.running
 }
 
-// Flags, which are only ever set.
+// Flags, which are only ever set, but for flagSlow.
 const (
 	flagOver     = 1 << iota // the end is known
 	flagTold                 // Ended has returned
@@ -68,6 +67,7 @@ const (
 	flagHeard                // the peer's has come, or it sends nothing more
 	flagRead                 // there is nothing more to be read
 	flagGone                 // the connection is closed
+	flagSlow                 // out.blocked, for who does not hold out.mu
 )
 
 // States of Socket.phase.
@@ -102,9 +102,9 @@ func (s *Socket) guard() {
 	if p == nil {
 		return
 	}
-	s.loop.fault(p)
+	s.shard.loop.fault(p)
 	go func() { // whoever panicked may have held a lock for ever
-		defer s.loop.guard()
+		defer s.shard.loop.guard()
 		s.Abort(errInterrupted)
 	}()
 }
@@ -127,7 +127,7 @@ func (l *Loop) fault(p any) {
 // interrupted ends the connection because a handler panicked or ended its goroutine.
 func (s *Socket) interrupted(p any) {
 	if p != nil {
-		s.loop.fault(p)
+		s.shard.loop.fault(p)
 	}
 	e := End{Code: statusInternal, Reason: "internal error", Err: errInterrupted}
 	s.finish(e)
@@ -137,9 +137,9 @@ func (s *Socket) interrupted(p any) {
 // crashed is the end of a goroutine that had the reading role: p is nil if a handler ended it by runtime.Goexit, as a failing test
 // does, else this package's own mistake.
 func (s *Socket) crashed(p any) {
-	defer s.loop.guard()
+	defer s.shard.loop.guard()
 	if p != nil {
-		s.loop.fault(p)
+		s.shard.loop.fault(p)
 		if v := s.phase.Load(); v&phaseMask == phaseHandling { // what it panicked in returns no more
 			s.phase.CompareAndSwap(v, v&^phaseMask)
 		}

@@ -92,7 +92,7 @@ func (c *stream) closeWrite() bool {
 
 func (c *stream) shut(s *Socket) {
 	go func() { // TLS says goodbye, which may take its time
-		defer s.loop.guard() // of the application's net.Conn
+		defer s.shard.loop.guard() // of the application's net.Conn
 		_ = c.Close()
 	}()
 }

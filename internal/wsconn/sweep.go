@@ -22,7 +22,7 @@ func (h *shard) busy(s *Socket) {
 // list needs mu.
 func (h *shard) list(s *Socket) {
 	s.listed.Store(true)
-	s.swept = s.phase.Load()
+	s.timers.swept = s.phase.Load()
 	s.prev, s.succ = nil, h.running
 	if s.succ != nil {
 		s.succ.prev = s
@@ -65,8 +65,8 @@ func (h *shard) onSweep() {
 		next := s.succ
 		v := s.phase.Load()
 		switch running := v&phaseMask == phaseHandling; {
-		case v != s.swept:
-			s.swept = v
+		case v != s.timers.swept:
+			s.timers.swept = v
 		case running:
 			slow = append(slow, stealing{s, v})
 			h.unlist(s)

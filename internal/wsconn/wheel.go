@@ -25,7 +25,8 @@ type entry struct {
 	due        time.Duration
 	slot       int16
 	in         bool
-	gone       bool // not to be added again
+	gone       bool   // not to be added again
+	swept      uint32 // Socket.phase, when onSweep last looked: here is room
 }
 
 // add puts s in, which is in no wheel.
@@ -230,10 +231,10 @@ const never = time.Duration(1<<63 - 1)
 
 // beginLife sets the first deadline.
 func (s *Socket) beginLife() {
-	now := s.loop.now()
+	now := s.shard.loop.now()
 	s.life.Store(int64(now))
 	s.nextPing = never
-	if s.loop.PingInterval > 0 {
+	if s.shard.loop.PingInterval > 0 {
 		s.nextPing = now + s.pause()
 	}
 	s.schedule(s.nextPing)
@@ -241,7 +242,7 @@ func (s *Socket) beginLife() {
 
 // pause is the interval or up to 10 % less, so that connections that came together do not ping together.
 func (s *Socket) pause() time.Duration {
-	return time.Duration(float64(s.loop.PingInterval) * (1 - 0.1*rand.Float64()))
+	return time.Duration(float64(s.shard.loop.PingInterval) * (1 - 0.1*rand.Float64()))
 }
 
 // tick does what is due and schedules what comes next. The loop's shard calls it, one at a time for each socket.
@@ -262,7 +263,7 @@ func (s *Socket) checkClose(now time.Duration) time.Duration {
 		return by
 	}
 	if !s.has(flagSent) {
-		s.finish(End{Code: statusAbnormal, Err: fmt.Errorf("write timeout: the peer did not take what was sent before the close frame within %v", s.loop.WriteTimeout)})
+		s.finish(End{Code: statusAbnormal, Err: fmt.Errorf("write timeout: the peer did not take what was sent before the close frame within %v", s.shard.loop.WriteTimeout)})
 	}
 	s.drop()
 	return never
@@ -274,7 +275,7 @@ func (s *Socket) checkWrite(now time.Duration) time.Duration {
 	o.mu.Lock()
 	waits, by := o.blocked && o.w != nil, time.Duration(0)
 	if waits {
-		by = o.w.stalled + s.loop.WriteTimeout
+		by = o.w.stalled + s.shard.loop.WriteTimeout
 	}
 	o.mu.Unlock()
 	switch {
@@ -283,13 +284,13 @@ func (s *Socket) checkWrite(now time.Duration) time.Duration {
 	case now < by:
 		return by
 	}
-	s.Abort(fmt.Errorf("write timeout: the peer took nothing for %v", s.loop.WriteTimeout))
+	s.Abort(fmt.Errorf("write timeout: the peer took nothing for %v", s.shard.loop.WriteTimeout))
 	return never
 }
 
 func (s *Socket) checkMessage(now time.Duration) time.Duration {
 	since := time.Duration(s.since.Load())
-	switch by := since + s.loop.MessageTimeout; {
+	switch by := since + s.shard.loop.MessageTimeout; {
 	case since == 0 || s.has(flagClosing):
 		return never
 	case now < by:
@@ -297,9 +298,9 @@ func (s *Socket) checkMessage(now time.Duration) time.Duration {
 	}
 	if s.isDeaf() { // it was us who did not read
 		s.since.CompareAndSwap(int64(since), int64(now))
-		return now + s.loop.MessageTimeout
+		return now + s.shard.loop.MessageTimeout
 	}
-	s.fail(statusPolicy, fmt.Errorf("a message was not complete within %v", s.loop.MessageTimeout))
+	s.fail(statusPolicy, fmt.Errorf("a message was not complete within %v", s.shard.loop.MessageTimeout))
 	return never
 }
 
@@ -337,7 +338,7 @@ func (s *Socket) ExpireAt(t time.Time) {
 		s.expireAt.Store(0)
 		return
 	}
-	at := max(t.Sub(s.loop.epoch), 1)
+	at := max(t.Sub(s.shard.loop.epoch), 1)
 	s.expireAt.Store(int64(at))
 	s.schedule(at)
 }
@@ -350,23 +351,23 @@ func (s *Socket) checkLife(now time.Duration) time.Duration {
 		return never
 	case !s.pinged && now < s.nextPing:
 		return s.nextPing
-	case !s.pinged && life+s.loop.PingInterval*9/10 > now: // it has not been silent
+	case !s.pinged && life+s.shard.loop.PingInterval*9/10 > now: // it has not been silent
 		s.nextPing = max(life+s.pause(), now+1)
 		return s.nextPing
 	case !s.pinged:
 		s.pinged, s.nextPing = true, now
 		s.ping()
-		return now + s.loop.PongTimeout
+		return now + s.shard.loop.PongTimeout
 	case life >= s.nextPing:
 		s.pinged, s.nextPing = false, max(life+s.pause(), now+1)
 		return s.nextPing
-	case now < s.nextPing+s.loop.PongTimeout:
-		return s.nextPing + s.loop.PongTimeout
+	case now < s.nextPing+s.shard.loop.PongTimeout:
+		return s.nextPing + s.shard.loop.PongTimeout
 	case s.isDeaf(), s.conn.unread(s), s.moves(): // it was us who did not read, or the ping is still on its way
 		s.pinged, s.nextPing = false, now+s.pause()
 		return s.nextPing
 	}
-	s.Abort(fmt.Errorf("no pong within %v", s.loop.PongTimeout))
+	s.Abort(fmt.Errorf("no pong within %v", s.shard.loop.PongTimeout))
 	return never
 }
 
