@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t testing.TB, o *broker.Options) Subject) {
 		{"bounds", testBounds},
 		{"recall", testRecall},
 		{"recall bounds", testRecallBounds},
+		{"recall while publishing", testRecallWhilePublishing},
 		{"age", testAge},
 		{"topics", testTopics},
 		{"topics refused", testTopicsRefused},

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/wsrouter-go/wsrouter/broker"
 )
@@ -113,5 +116,51 @@ func testRecallBounds(b *bench) {
 	large := b.publish(s.Broker, "busy", strings.Repeat("x", 100))
 	if past, err := b.recall(s.Broker, "busy", broker.Position{}, 10, 1); err != nil || len(past) != 1 || past[0].Seq != large.Seq {
 		b.Errorf("Recall of fewer bytes than the newest message has: %v, %v; want that one", past, err)
+	}
+}
+
+// What Recall returns while the history rolls on has no gap, and ends no earlier than what was published before.
+func testRecallWhilePublishing(b *bench) {
+	s := b.subject(&broker.Options{Messages: 200})
+	b.recaller(s.Broker)
+	peer := b.peer(s)
+	var published atomic.Int64 // messages of the topic
+	var writer sync.WaitGroup
+	defer writer.Wait()
+	done := make(chan struct{})
+	defer close(done)
+	writer.Go(func() {
+		for n := 1; ; n++ {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			for _, topic := range []string{"a", "b", "b"} {
+				if _, err := peer.Publish(b.Context(), topic, fmt.Append(nil, n), broker.PublishOptions{}); err != nil {
+					b.Errorf("Publish: %v", err)
+					return
+				}
+			}
+			published.Store(int64(n))
+		}
+	})
+	for round := range 100 {
+		least := published.Load()
+		past, err := b.recall(s.Broker, "a", broker.Position{}, 1+round*2, plenty)
+		if err != nil {
+			b.Fatal(err)
+		}
+		last := int64(0)
+		for i, m := range past {
+			n, err := strconv.ParseInt(string(m.Data), 10, 64)
+			if err != nil || i > 0 && n != last+1 {
+				b.Fatalf("%q comes after %d", m.Data, last)
+			}
+			last = n
+		}
+		if last < least {
+			b.Fatalf("Recall ends with message %d, and %d was published before", last, least)
+		}
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/wsrouter-go/wsrouter/broker"
 )
 
-// The stream can be read forwards only. So Recall reads a stretch of it before the topic's last message, then one before that, each so many times as long.
+// The stream can be read forwards only. So Recall reads a stretch of it before the topic's last message, then one before that, and so on, each as long as
+// is likely to have the rest, and at most so many times as long as all before.
 const (
 	firstStretch  = 64
 	stretchGrowth = 8
@@ -73,13 +74,13 @@ func (b *Broker) recall(ctx context.Context, l *life, token string, end uint64, 
 		return nil, err
 	}
 	p := &past{limit: limit, bytes: bytes}
-	hi := min(end, last+1)
-	for stretch := uint64(firstStretch); hi > 1 && !p.full; stretch *= stretchGrowth {
-		lo := hi - min(hi-1, stretch)
+	end = min(end, last+1)
+	for lo := end; lo > 1 && !p.full; {
+		hi := lo
+		lo -= min(p.stretch(end-lo), lo-1)
 		if err := b.readStretch(ctx, l, token, lo, hi, last, p); err != nil {
 			return nil, err
 		}
-		hi = lo
 	}
 	return p.recs, nil
 }
@@ -113,6 +114,16 @@ type past struct {
 	limit int
 	bytes int  // that may come before them
 	full  bool // none may
+}
+
+// stretch is how much of the stream to read next, when so much has been read.
+func (p *past) stretch(read uint64) uint64 {
+	have := len(p.recs)
+	if have == 0 {
+		return max(firstStretch, read*stretchGrowth)
+	}
+	rest := float64(read) / float64(have) * float64(p.limit-have) * 5 / 4
+	return min(uint64(rest)+firstStretch, read*stretchGrowth)
 }
 
 // newest returns those of recs, which are before all of p, that p has room for.
