@@ -73,10 +73,10 @@ type Historian interface {
 type Recaller interface {
 	Historian
 	// Recall returns the topic's newest messages before a position, or of all if that is zero, oldest first: at most limit, of at most so many bytes of
-	// Data together, but one at least if there is one. They are all that were published between the first and the last of them, and the last one is
-	// no older than the last whose Publish had returned before Recall was called. So fewer than asked for, in number and bytes, means that the history goes back
-	// no further. limit and bytes are positive. It fails with ErrOverrun if before is of another epoch.
-	Recall(ctx context.Context, topic string, before Position, limit, bytes int) ([]Message, error)
+	// Data together, but one at least if there is one. None between the first and the last of them is missing, and none after that whose Publish had
+	// returned before Recall was called. more: there may be others before them; else the history goes back no further. limit and bytes are
+	// positive. It fails with ErrOverrun if before is of another epoch.
+	Recall(ctx context.Context, topic string, before Position, limit, bytes int) (messages []Message, more bool, err error)
 }
 
 // A Stateful Broker tells how it is.

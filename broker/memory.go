@@ -153,27 +153,21 @@ func (b *memory) History(ctx context.Context, name string, since Position, limit
 		return nil, fmt.Errorf("broker: History: %w", err)
 	}
 	entries, err := b.after(name, since, limit)
-	if err != nil {
-		return nil, err
-	}
-	return messagesOf(entries), nil
+	return messagesOf(entries), err
 }
 
-func (b *memory) Recall(ctx context.Context, name string, before Position, limit, bytes int) ([]Message, error) {
+func (b *memory) Recall(ctx context.Context, name string, before Position, limit, bytes int) (messages []Message, more bool, err error) {
 	if err := check(ctx, name); err != nil {
-		return nil, fmt.Errorf("broker: Recall: %w", err)
+		return nil, false, fmt.Errorf("broker: Recall: %w", err)
 	}
-	entries, err := b.newest(name, before, limit, bytes)
-	if err != nil {
-		return nil, err
-	}
-	return messagesOf(entries), nil
+	entries, more, err := b.newest(name, before, limit, bytes)
+	return messagesOf(entries), more, err
 }
 
 func messagesOf(entries []*entry) []Message {
-	messages := make([]Message, len(entries))
-	for i, e := range entries {
-		messages[i] = e.Message
+	var messages []Message
+	for _, e := range entries {
+		messages = append(messages, e.Message)
 	}
 	return messages
 }
@@ -209,21 +203,21 @@ func (b *memory) after(name string, since Position, limit int) ([]*entry, error)
 	return slices.Clone(entries), nil
 }
 
-func (b *memory) newest(name string, before Position, limit, bytes int) ([]*entry, error) {
+func (b *memory) newest(name string, before Position, limit, bytes int) (entries []*entry, more bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return nil, ErrClosed
+		return nil, false, ErrClosed
 	}
 	b.expire()
 	t, anywhere := b.topics.m[name], before == Position{}
 	switch {
 	case !anywhere && before.Epoch != b.epoch:
-		return nil, fmt.Errorf("%w: epoch %q is over", ErrOverrun, before.Epoch)
+		return nil, false, fmt.Errorf("%w: epoch %q is over", ErrOverrun, before.Epoch)
 	case t == nil:
-		return nil, nil
+		return nil, false, nil
 	}
-	entries := after(&t.history, 0)
+	entries = after(&t.history, 0)
 	if !anywhere {
 		entries = entries[:len(entries)-len(after(&t.history, max(before.Seq, 1)-1))]
 	}
@@ -233,7 +227,7 @@ func (b *memory) newest(name string, before Position, limit, bytes int) ([]*entr
 			break
 		}
 	}
-	return slices.Clone(entries[first:]), nil
+	return slices.Clone(entries[first:]), first > 0, nil
 }
 
 func (b *memory) Close(ctx context.Context) error {

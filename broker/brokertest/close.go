@@ -56,7 +56,7 @@ func testClose(b *bench) {
 		}
 	}
 	if _, ok := s.Broker.(broker.Recaller); ok {
-		if _, err := b.recall(s.Broker, "a", broker.Position{}, 1, 1); !errors.Is(err, broker.ErrClosed) {
+		if _, _, err := b.recall(s.Broker, "a", broker.Position{}, 1, 1); !errors.Is(err, broker.ErrClosed) {
 			b.Errorf("Recall after Close: %v, want ErrClosed", err)
 		}
 	}

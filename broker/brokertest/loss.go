@@ -61,7 +61,7 @@ func (b *bench) fails(br broker.Broker) {
 		}
 	}
 	if _, ok := br.(broker.Recaller); ok {
-		if _, err := b.recall(br, "a", broker.Position{}, 1, 1); !errors.Is(err, broker.ErrUnavailable) {
+		if _, _, err := b.recall(br, "a", broker.Position{}, 1, 1); !errors.Is(err, broker.ErrUnavailable) {
 			b.Errorf("Recall while cut off: %v, want ErrUnavailable", err)
 		}
 	}
@@ -257,10 +257,10 @@ func testRestart(b *bench) {
 		}
 	}
 	if _, ok := s.Broker.(broker.Recaller); ok {
-		if _, err := b.recall(s.Broker, "a", old, 1, plenty); !errors.Is(err, broker.ErrOverrun) {
+		if _, _, err := b.recall(s.Broker, "a", old, 1, plenty); !errors.Is(err, broker.ErrOverrun) {
 			b.Errorf("Recall before a position of the old epoch: %v, want ErrOverrun", err)
 		}
-		if past, err := b.recall(s.Broker, "a", broker.Position{}, plenty, plenty); err != nil || len(past) != 20 || past[19].Seq != m.Seq {
+		if past, _, err := b.recall(s.Broker, "a", broker.Position{}, plenty, plenty); err != nil || len(past) != 20 || past[19].Seq != m.Seq {
 			b.Errorf("Recall of the new epoch: %v, %v; want its 20 messages", past, err)
 		}
 	}

@@ -219,10 +219,10 @@ func (d *Node) History(ctx context.Context, topic string, since broker.Position,
 }
 
 // Recall is that of [broker.Recaller].
-func (d *Node) Recall(ctx context.Context, topic string, before broker.Position, limit, bytes int) ([]broker.Message, error) {
+func (d *Node) Recall(ctx context.Context, topic string, before broker.Position, limit, bytes int) ([]broker.Message, bool, error) {
 	s, _, err := d.reach()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	return s.Recall(ctx, topic, before, limit, bytes)
 }

@@ -220,7 +220,7 @@ func testTopics(b *bench) {
 			b.Errorf("History of %q: %v, %v", topic, past, err)
 		}
 		if _, ok := s.Broker.(broker.Recaller); ok {
-			if past, err := b.recall(s.Broker, topic, broker.Position{}, 10, plenty); err != nil || !slices.EqualFunc(past, heard, same) {
+			if past, _, err := b.recall(s.Broker, topic, broker.Position{}, 10, plenty); err != nil || !slices.EqualFunc(past, heard, same) {
 				b.Errorf("Recall of %q: %v, %v", topic, past, err)
 			}
 		}
@@ -241,7 +241,7 @@ func testTopicsRefused(b *bench) {
 			b.refused(fmt.Sprintf("History of a topic of %d bytes", len(topic)), err)
 		}
 		if _, ok := s.Broker.(broker.Recaller); ok {
-			_, err := b.recall(s.Broker, topic, broker.Position{}, 1, 1)
+			_, _, err := b.recall(s.Broker, topic, broker.Position{}, 1, 1)
 			b.refused(fmt.Sprintf("Recall of a topic of %d bytes", len(topic)), err)
 		}
 	}
@@ -323,7 +323,7 @@ func testContext(b *bench) {
 		}
 	}
 	if r, ok := s.Broker.(broker.Recaller); ok {
-		if _, err := r.Recall(ctx, "a", broker.Position{}, 1, 1); !errors.Is(err, context.Canceled) {
+		if _, _, err := r.Recall(ctx, "a", broker.Position{}, 1, 1); !errors.Is(err, context.Canceled) {
 			b.Errorf("Recall: %v, want context.Canceled", err)
 		}
 	}

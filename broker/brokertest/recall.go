@@ -24,7 +24,7 @@ func (b *bench) recaller(br broker.Broker) {
 	}
 }
 
-func (b *bench) recall(br broker.Broker, topic string, before broker.Position, limit, bytes int) ([]broker.Message, error) {
+func (b *bench) recall(br broker.Broker, topic string, before broker.Position, limit, bytes int) ([]broker.Message, bool, error) {
 	return br.(broker.Recaller).Recall(b.ctx(), topic, before, limit, bytes)
 }
 
@@ -32,14 +32,14 @@ func (b *bench) recall(br broker.Broker, topic string, before broker.Position, l
 func testRecall(b *bench) {
 	s := b.subject(nil)
 	b.recaller(s.Broker)
-	if past, err := b.recall(s.Broker, "a", broker.Position{}, 10, plenty); err != nil || len(past) != 0 {
-		b.Fatalf("Recall of nothing: %v, %v", past, err)
+	if past, more, err := b.recall(s.Broker, "a", broker.Position{}, 10, plenty); err != nil || len(past) != 0 || more {
+		b.Fatalf("Recall of nothing: %v, more: %v, %v", past, more, err)
 	}
 	in, peer := b.subscribe(s.Broker, "a"), b.peer(s)
 	var want []string
 	for i := range 20 {
 		at := b.publish(peer, "a", fmt.Sprint(i))
-		if past, err := b.recall(s.Broker, "a", broker.Position{}, 1, plenty); err != nil || len(past) != 1 || past[0].Seq != at.Seq {
+		if past, _, err := b.recall(s.Broker, "a", broker.Position{}, 1, plenty); err != nil || len(past) != 1 || past[0].Seq != at.Seq {
 			b.Fatalf("Recall of the newest message, %v: %v, %v", at, past, err)
 		}
 		for range 20 {
@@ -55,14 +55,14 @@ func testRecall(b *bench) {
 				before = heard[end].Position
 			}
 			for _, limit := range []int{1, 2, 7, 20, 21, plenty} {
-				past, err := b.recall(br, "a", before, limit, plenty)
-				if err != nil || !slices.EqualFunc(past, heard[max(end-limit, 0):end], same) {
-					b.Fatalf("Recall of %d before %v: %v, %v", limit, before, past, err)
+				past, more, err := b.recall(br, "a", before, limit, plenty)
+				if err != nil || !slices.EqualFunc(past, heard[max(end-limit, 0):end], same) || limit < end && !more || limit > end && more {
+					b.Fatalf("Recall of %d before %v: %v, more: %v, %v", limit, before, past, more, err)
 				}
 			}
 		}
 	}
-	if past, err := b.recall(s.Broker, "a", broker.Position{Epoch: "x" + in.at.Epoch, Seq: in.at.Seq}, 10, plenty); !errors.Is(err, broker.ErrOverrun) {
+	if past, _, err := b.recall(s.Broker, "a", broker.Position{Epoch: "x" + in.at.Epoch, Seq: in.at.Seq}, 10, plenty); !errors.Is(err, broker.ErrOverrun) {
 		b.Errorf("Recall before a position of another epoch: %v, %v; want ErrOverrun", past, err)
 	}
 }
@@ -94,7 +94,7 @@ func testRecallBounds(b *bench) {
 			before = all[end].at
 		}
 		limit, bytes := 1+r.IntN(2*kept), 1+r.IntN(10_000)
-		past, err := b.recall(s.Broker, topic, before, limit, bytes)
+		past, more, err := b.recall(s.Broker, topic, before, limit, bytes)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -109,12 +109,12 @@ func testRecallBounds(b *bench) {
 			b.Fatalf("Recall(%q, %v, %d, %d): %d messages of %d bytes", topic, before, limit, bytes, len(past), size)
 		}
 		next := end - len(past) - 1
-		if next >= 0 && all[next].all >= 2*kept && len(past) < limit && size+len(all[next].data) <= bytes {
-			b.Fatalf("Recall(%q, %v, %d, %d): %d messages of %d bytes, and the one before is kept and fits", topic, before, limit, bytes, len(past), size)
+		if next >= 0 && all[next].all >= 2*kept && (!more || len(past) < limit && size+len(all[next].data) <= bytes) {
+			b.Fatalf("Recall(%q, %v, %d, %d): %d messages of %d bytes, more: %v; the one before is kept", topic, before, limit, bytes, len(past), size, more)
 		}
 	}
 	large := b.publish(s.Broker, "busy", strings.Repeat("x", 100))
-	if past, err := b.recall(s.Broker, "busy", broker.Position{}, 10, 1); err != nil || len(past) != 1 || past[0].Seq != large.Seq {
+	if past, _, err := b.recall(s.Broker, "busy", broker.Position{}, 10, 1); err != nil || len(past) != 1 || past[0].Seq != large.Seq {
 		b.Errorf("Recall of fewer bytes than the newest message has: %v, %v; want that one", past, err)
 	}
 }
@@ -147,7 +147,7 @@ func testRecallWhilePublishing(b *bench) {
 	})
 	for round := range 100 {
 		least := published.Load()
-		past, err := b.recall(s.Broker, "a", broker.Position{}, 1+round*2, plenty)
+		past, _, err := b.recall(s.Broker, "a", broker.Position{}, 1+round*2, plenty)
 		if err != nil {
 			b.Fatal(err)
 		}

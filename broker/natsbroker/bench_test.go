@@ -198,7 +198,7 @@ func BenchmarkRecall(b *testing.B) {
 		b.Run(c.topic, func(b *testing.B) {
 			defer measure(b, p)()
 			for b.Loop() {
-				if past, err := br.Recall(ctx, c.topic, broker.Position{}, 50, 1<<20); err != nil || len(past) != c.want {
+				if past, _, err := br.Recall(ctx, c.topic, broker.Position{}, 50, 1<<20); err != nil || len(past) != c.want {
 					b.Fatal(len(past), err)
 				}
 			}
@@ -209,7 +209,7 @@ func BenchmarkRecall(b *testing.B) {
 		b.SetParallelism(50)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if past, err := br.Recall(ctx, "busy", broker.Position{}, 50, 1<<20); err != nil || len(past) != 50 {
+				if past, _, err := br.Recall(ctx, "busy", broker.Position{}, 50, 1<<20); err != nil || len(past) != 50 {
 					b.Error(len(past), err)
 				}
 			}

@@ -25,41 +25,41 @@ const (
 var errBehind = errors.New("natsbroker: the server that was asked is behind the stream's leader")
 
 // Recall reads the stream backwards. What was deleted from the stream by hand it does not miss.
-func (b *Broker) Recall(ctx context.Context, topic string, before broker.Position, limit, bytes int) ([]broker.Message, error) {
+func (b *Broker) Recall(ctx context.Context, topic string, before broker.Position, limit, bytes int) (messages []broker.Message, more bool, err error) {
 	l, err := b.readable(ctx, topic, before)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	end := before.Seq
 	if before == (broker.Position{}) {
 		end = math.MaxUint64
 	}
-	recs, err := b.recallAgain(ctx, l, token(topic), end, limit, bytes)
+	p, err := b.recallAgain(ctx, l, token(topic), end, limit, bytes)
 	if err != nil {
-		return nil, b.readError(ctx, err)
+		return nil, false, b.readError(ctx, err)
 	}
 	info, err := b.infos.get(ctx)
 	switch {
 	case err != nil:
-		return nil, b.readError(ctx, err)
+		return nil, false, b.readError(ctx, err)
 	case epochOf(info) != l.epoch:
 		b.keep.check()
-		return nil, fmt.Errorf("%w: epoch %q is over", broker.ErrOverrun, l.epoch)
+		return nil, false, fmt.Errorf("%w: epoch %q is over", broker.ErrOverrun, l.epoch)
 	}
-	// What went while it was read may have gone from between what was read.
-	recs = slices.DeleteFunc(recs, func(rec record) bool { return rec.seq < info.State.FirstSeq })
-	all := make([]broker.Message, 0, len(recs))
-	for _, rec := range recs {
-		all = appendMessage(all, l, topic, rec)
+	for _, rec := range p.recs {
+		if rec.seq >= info.State.FirstSeq { // what went while it was read may have gone from between what was read
+			messages = appendMessage(messages, l, topic, rec)
+		}
 	}
-	return all, nil
+	return messages, p.full, nil
 }
 
 // recallAgain recalls from a server that has all that the leader has.
-func (b *Broker) recallAgain(ctx context.Context, l *life, token string, end uint64, limit, bytes int) (recs []record, err error) {
+func (b *Broker) recallAgain(ctx context.Context, l *life, token string, end uint64, limit, bytes int) (p *past, err error) {
 	for try := range mostTries {
-		if recs, err = b.recall(ctx, l, token, end, limit, bytes); !errors.Is(err, errBehind) {
-			return recs, err
+		p = &past{limit: limit, bytes: bytes}
+		if err = b.recall(ctx, l, token, end, p); !errors.Is(err, errBehind) {
+			return p, err
 		}
 		if err := sleep(ctx, time.Duration(firstPause*(try+1))*time.Millisecond); err != nil {
 			return nil, err
@@ -68,21 +68,20 @@ func (b *Broker) recallAgain(ctx context.Context, l *life, token string, end uin
 	return nil, err
 }
 
-func (b *Broker) recall(ctx context.Context, l *life, token string, end uint64, limit, bytes int) ([]record, error) {
+func (b *Broker) recall(ctx context.Context, l *life, token string, end uint64, p *past) error {
 	last, err := b.lastOf(ctx, l.in+token)
 	if err != nil || last == 0 {
-		return nil, err
+		return err
 	}
-	p := &past{limit: limit, bytes: bytes}
 	end = min(end, last+1)
 	for lo := end; lo > 1 && !p.full; {
 		hi := lo
 		lo -= min(p.stretch(end-lo), lo-1)
 		if err := b.readStretch(ctx, l, token, lo, hi, last, p); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p.recs, nil
+	return nil
 }
 
 // readStretch adds to p the topic's messages from lo to before hi. last is one of the topic: unless a server shows what is behind the stretch, it may
