@@ -46,7 +46,7 @@ type hub struct {
 
 // hubCounts are numbers for Stats.
 type hubCounts struct {
-	published, unpublished, malformed, gaps, resyncs, replays atomic.Uint64
+	published, unpublished, outages, malformed, gaps, resyncs, replays atomic.Uint64
 }
 
 // newHub returns the hub of a router, nil if its rooms need none.
@@ -75,6 +75,9 @@ func (h *hub) notice(s broker.State) {
 	before := h.state
 	h.state = s
 	h.mu.Unlock()
+	if s == broker.Down && before != broker.Down {
+		h.counts.outages.Add(1)
+	}
 	switch {
 	case h.router.live.isClosing(): // and the application closes its broker
 	case s == broker.Down && before != broker.Down:
