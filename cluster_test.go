@@ -383,6 +383,16 @@ func TestForged(t *testing.T) {
 		if len(rec.logs) != 1 {
 			t.Errorf("logged %q", rec.logs)
 		}
+		time.Sleep(time.Minute)
+		for range 2 {
+			if _, err := b.Publish(t.Context(), "r/a", []byte("again"), broker.PublishOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if s := r.Stats(); s.Malformed != uint64(len(bad)+2) || len(rec.logs) != 2 {
+			t.Errorf("a minute later: %d malformed, logged %q", s.Malformed, rec.logs)
+		}
 	})
 }
 
