@@ -383,6 +383,16 @@ func TestForged(t *testing.T) {
 		if len(rec.logs) != 1 {
 			t.Errorf("logged %q", rec.logs)
 		}
+		time.Sleep(time.Minute)
+		for range 2 {
+			if _, err := b.Publish(t.Context(), "r/a", []byte("again"), broker.PublishOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if s := r.Stats(); s.Malformed != uint64(len(bad)+2) || len(rec.logs) != 2 {
+			t.Errorf("a minute later: %d malformed, logged %q", s.Malformed, rec.logs)
+		}
 	})
 }
 
@@ -535,12 +545,15 @@ func TestOnResume(t *testing.T) {
 		var asked []string
 		r.OnResume(func(_ context.Context, _ *wsrouter.Conn[inRoom], room string) error {
 			asked = append(asked, room)
-			if room != "open" {
-				return wsrouter.Errorf("forbidden", "this is the secret: %s", room)
+			switch room {
+			case "open":
+				return nil
+			case "missing":
+				return errors.New("no such room")
 			}
-			return nil
+			return wsrouter.Errorf("forbidden", "this is the secret: %s", room)
 		})
-		c := wstest.Dial(t, r, "/?room=a&resume="+url.QueryEscape(`{"a":"x-1","open":"x-1","secret":"x-1"}`))
+		c := wstest.Dial(t, r, "/?room=a&resume="+url.QueryEscape(`{"a":"x-1","open":"x-1","secret":"x-1","missing":"x-1"}`))
 		for _, room := range []string{"a", "open"} {
 			if j := wstest.Expect[wsrouter.Joined](c); j.Room != room || *j.Recovered {
 				t.Errorf("joined %+v", j)
@@ -549,10 +562,12 @@ func TestOnResume(t *testing.T) {
 				t.Errorf("resync %+v", s)
 			}
 		}
-		if f := c.Next(); string(f.Data) != `{"type":"resync","room":"secret","reason":"refused"}` {
-			t.Errorf("got %s", f.Data)
+		for _, room := range []string{"missing", "secret"} {
+			if f := c.Next(); string(f.Data) != `{"type":"resync","room":"`+room+`","reason":"refused"}` {
+				t.Errorf("got %s", f.Data)
+			}
 		}
-		if !slices.Equal(asked, []string{"open", "secret"}) {
+		if !slices.Equal(asked, []string{"missing", "open", "secret"}) {
 			t.Errorf("asked for %q", asked)
 		}
 	})

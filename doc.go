@@ -37,7 +37,7 @@
 // [Options].Resume rooms ride on a broker: hub.go publishes what is broadcast, in the envelope of envelope.go, and feed.go brings it
 // back, for each room with members here by one subscription, to the members of the publishing node too, so that all hear one order. resume.go keeps the
 // last messages of each such room, reads the positions that a client presents in the handshake, and replays what it missed, or
-// says [Resync]. user.go carries SendTo and CloseUser on topics of their own. Package broker says what a broker has to do, brokertest
+// says [Resync]. past.go answers [Room.History] by the broker. shield.go keeps panics of an application's broker to its calls. user.go carries SendTo and CloseUser on topics of their own. Package broker says what a broker has to do, brokertest
 // tests it, and the module broker/natsbroker is one over NATS JetStream.
 //
 // # Errors

@@ -434,6 +434,44 @@ func ExampleResume() {
 	// {"type":"said","text":"two","position":{"room":"lobby","at":"EPOCH-2"}}
 }
 
+// Who comes to the room is shown what was said before, in the messages that the others got.
+func ExampleRoom_History() {
+	chat := wsrouter.New[struct{}](&wsrouter.Options{Resume: &wsrouter.Resume{}})
+	chat.Sends(Said{})
+	lobby := chat.Room("lobby")
+	chat.OnConnect(func(ctx context.Context, c *Conn) error {
+		if err := lobby.Join(c); err != nil { // first, so that nothing is missed in between
+			return err
+		}
+		past, err := lobby.History(ctx, &wsrouter.HistoryOptions{Messages: 2, Types: []any{Said{}}})
+		for _, p := range past {
+			if err := c.Send(ctx, p); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+	for _, text := range []string{"one", "two", "three"} {
+		if err := lobby.Broadcast(context.Background(), Said{Text: text}); err != nil {
+			fmt.Println(err)
+		}
+	}
+
+	ann := listen(chat, "")
+	defer ann.close()
+	var joined wsrouter.Joined
+	if err := json.Unmarshal(ann.next(), &joined); err != nil {
+		fmt.Println(err)
+	}
+	epoch, _, _ := strings.Cut(joined.Position.At, "-") // another each time
+	for range 2 {
+		fmt.Println(strings.ReplaceAll(string(ann.next()), epoch, "EPOCH"))
+	}
+	// Output:
+	// {"type":"said","text":"two","position":{"room":"lobby","at":"EPOCH-2"}}
+	// {"type":"said","text":"three","position":{"room":"lobby","at":"EPOCH-3"}}
+}
+
 func ExampleRouter_SendTo() {
 	chat := wsrouter.New[struct{}](nil)
 	chat.Sends(Said{})

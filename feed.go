@@ -62,11 +62,8 @@ func (c *cast) size() int {
 
 // feed makes the feed of a room and begins to subscribe. The caller holds rooms.mu.
 func (h *hub) feed(m *room) *feed {
-	f := &feed{hub: h, room: m, topic: m.topic(), ready: make(chan struct{}), round: make(chan struct{}, 1)}
+	f := &feed{hub: h, room: m, topic: m.topic(), ready: make(chan struct{}), round: make(chan struct{}, 1), prefix: h.positionPrefix(m.place)}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
-	if s := h.router.opts.Resume; s != nil && m.kind == ofRoom {
-		f.prefix = positionPrefix(s.Member, m.name)
-	}
 	h.run(f.live)
 	return f
 }
@@ -79,6 +76,7 @@ func (f *feed) live() {
 	if err != nil {
 		f.err = fmt.Errorf("wsrouter: Join: subscribe: %w", err)
 		f.hub.router.rooms.abandon(f.room)
+		f.cancel()
 		close(f.ready)
 		return
 	}
@@ -128,7 +126,7 @@ func (f *feed) receive(msg broker.Message) {
 	f.mu.Unlock()
 	anew := before.Epoch != msg.Epoch && before.Epoch != ""
 	if !anew && before.Epoch != "" && msg.Seq <= before.Seq && !msg.Lost {
-		f.hub.refuse(f, fmt.Errorf("its place %d is not after %d", msg.Seq, before.Seq))
+		f.hub.refuse(f.topic, fmt.Errorf("its place %d is not after %d", msg.Seq, before.Seq))
 		return
 	}
 	var news []*cast
@@ -141,9 +139,9 @@ func (f *feed) receive(msg broker.Message) {
 		news = append(news, &cast{at: at, lost: true})
 	}
 	if msg.Data != nil {
-		c, err := f.hub.decode(f, msg)
+		c, err := f.hub.decode(f.room.place, f.prefix, msg)
 		if err != nil {
-			f.hub.refuse(f, err)
+			f.hub.refuse(f.topic, err)
 		} else {
 			news = append(news, c)
 		}

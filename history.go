@@ -70,7 +70,7 @@ func (f *feed) lossTold(c *cast) *cast {
 	}
 	word, err := f.word(Resync{Room: f.room.name, Reason: reasonLost, Position: &RoomPosition{Room: f.room.name, At: formatPosition(c.at)}})
 	if err != nil {
-		f.hub.refuse(f, err)
+		f.hub.refuse(f.topic, err)
 		return nil
 	}
 	word.at = c.at
@@ -248,8 +248,7 @@ func (f *feed) settled(p *position) bool {
 	if reason == "" || reason == reasonEpoch || !p.valid || p.reason != "" || p.err != nil {
 		return true
 	}
-	_, ok := f.hub.broker.(broker.Historian)
-	return !ok || p.at.Seq < f.overrun && p.at.Seq < f.base
+	return !f.hub.broker.hasHistory() || p.at.Seq < f.overrun && p.at.Seq < f.base
 }
 
 // ask asks the broker while somebody wants something, once in a historyPause.
@@ -262,11 +261,11 @@ func (f *feed) ask() {
 		}
 		f.hub.asks(f.topic)
 		ctx, cancel := context.WithTimeout(f.ctx, joinWait)
-		list, err := f.hub.broker.(broker.Historian).History(ctx, f.topic, since, f.hub.router.opts.Resume.Messages)
+		list, err := f.hub.broker.History(ctx, f.topic, since, f.hub.router.opts.Resume.Messages)
 		cancel()
 		var casts []*cast
 		for _, msg := range list {
-			if c, err := f.hub.decode(f, msg); err == nil {
+			if c, err := f.hub.decode(f.room.place, f.prefix, msg); err == nil {
 				casts = append(casts, c)
 			}
 		}

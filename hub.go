@@ -25,7 +25,7 @@ const (
 // connected here. Each place with members here has a [feed].
 type hub struct {
 	router *router
-	broker broker.Broker
+	broker *shield
 	own    bool   // the broker is nobody else's
 	node   string // tells this router from all others
 
@@ -46,23 +46,25 @@ type hub struct {
 
 // hubCounts are numbers for Stats.
 type hubCounts struct {
-	published, unpublished, malformed, gaps, resyncs, replays atomic.Uint64
+	published, unpublished, outages, malformed, gaps, resyncs, replays atomic.Uint64
 }
 
 // newHub returns the hub of a router, nil if its rooms need none.
 func newHub(r *router) *hub {
-	h := &hub{router: r, broker: r.opts.Broker}
-	if h.broker == nil {
+	b := r.opts.Broker
+	own := b == nil
+	if own {
 		if r.opts.Resume == nil {
 			return nil
 		}
-		h.broker, h.own = broker.New(nil), true
+		b = broker.New(nil)
 	}
+	h := &hub{router: r, broker: &shield{b, r}, own: own}
 	var id [nodeLen]byte
 	rand.Read(id[:]) // never fails
 	h.node = string(id[:])
-	if s, ok := h.broker.(broker.Stateful); ok && !h.own {
-		s.Notify(h.notice)
+	if !own {
+		h.broker.notify(h.notice)
 	}
 	return h
 }
@@ -73,6 +75,9 @@ func (h *hub) notice(s broker.State) {
 	before := h.state
 	h.state = s
 	h.mu.Unlock()
+	if s == broker.Down && before != broker.Down {
+		h.counts.outages.Add(1)
+	}
 	switch {
 	case h.router.live.isClosing(): // and the application closes its broker
 	case s == broker.Down && before != broker.Down:
@@ -210,21 +215,17 @@ func (h *hub) sent(name string) *message {
 	return h.types[name]
 }
 
-// decode makes what the members of f's place get of a message that came from the broker. It may be anything, and may find the one value that a
-// decoder of the application panics at, in a goroutine that is the broker's.
-func (h *hub) decode(f *feed, msg broker.Message) (c *cast, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			c, err = nil, &decoderPanic{p, debug.Stack()}
-		}
-	}()
+// decode makes what the members of p get of a message that came from the broker; prefix is the place's. It may be anything, and may find the one value
+// that a decoder of the application panics at, in a goroutine that is the broker's.
+func (h *hub) decode(p place, prefix []byte, msg broker.Message) (c *cast, err error) {
+	defer recoverDecoder(&err)
 	var e envelope
 	if err := e.parse(msg.Data, h.node); err != nil {
 		return nil, err
 	}
 	c = &cast{at: msg.Position}
 	if e.kind == kindBye {
-		if f.room.kind != ofUser {
+		if p.kind != ofUser {
 			return nil, errors.New("a room cannot be closed")
 		}
 		c.bye = &wsconn.End{Code: e.code, Reason: string(e.data)}
@@ -245,8 +246,8 @@ func (h *hub) decode(f *feed, msg broker.Message) (c *cast, err error) {
 	b := wsconn.NewBuffer()
 	b.B = append(b.B, e.data...)
 	c.Delivery = h.router.delivery(c.message, b)
-	if c.message.positioned && f.room.kind == ofRoom && e.data[0] == '{' {
-		b.B = f.appendPosition(b.B, c.at)
+	if prefix != nil && c.message.positioned && e.data[0] == '{' {
+		b.B = appendPosition(b.B, prefix, c.at)
 	}
 	c.Frame = wsconn.NewFrame(b, h.router.opts.Binary)
 	return c, nil
@@ -269,14 +270,21 @@ type decoderPanic struct {
 	stack []byte
 }
 
+// recoverDecoder makes an error of a panic.
+func recoverDecoder(err *error) {
+	if v := recover(); v != nil {
+		*err = &decoderPanic{v, debug.Stack()}
+	}
+}
+
 func (p *decoderPanic) Error() string { return fmt.Sprintf("panic in a decoder: %v", p.value) }
 
 // refuse notes a message that does not come from a router like this one.
-func (h *hub) refuse(f *feed, err error) {
+func (h *hub) refuse(topic string, err error) {
 	h.counts.malformed.Add(1)
 	if silent, ok := h.router.refusals.due("broker", time.Now()); ok {
 		tell(func() {
-			l := h.router.logger().With("topic", brief(f.topic), "err", err, "not_logged", silent)
+			l := h.router.logger().With("topic", brief(topic), "err", err, "not_logged", silent)
 			if p := (*decoderPanic)(nil); errors.As(err, &p) {
 				l = l.With("stack", string(p.stack))
 			}

@@ -284,6 +284,9 @@ func (r *router) encode(msg any, id []byte) (*message, *wsconn.Buffer, error) {
 	if msg == nil {
 		return nil, nil, errors.New("wsrouter: the message is nil")
 	}
+	if p, ok := msg.(Past); ok {
+		return p.encode(r)
+	}
 	t := messageType(reflect.TypeOf(msg))
 	m, err := r.messages.of(t)
 	if err != nil {

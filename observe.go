@@ -200,6 +200,7 @@ type Stats struct {
 	// With Options.Broker or Options.Resume:
 	Published, PublishFailed uint64 // messages that the broker has taken, and those of which it is not known, or known not
 	BrokerDown               bool   // it cannot be reached: [Router.Health]
+	BrokerOutages            uint64 // times that it became so, also those that were over before anybody asked
 	Malformed                uint64 // messages from the broker that were no router's like this one, and dropped
 	Gaps                     uint64 // times that messages of a room were lost between the broker and this process
 	Resyncs, Replays         uint64 // Resync messages sent, and rooms in which a client heard all that it had missed
@@ -228,7 +229,8 @@ func (r *router) stats() Stats {
 	}
 	if h := r.rooms.hub; h != nil {
 		n := &h.counts
-		s.BrokerDown, s.Published, s.PublishFailed = h.down(), n.published.Load(), n.unpublished.Load()
+		s.BrokerDown, s.BrokerOutages = h.down(), n.outages.Load()
+		s.Published, s.PublishFailed = n.published.Load(), n.unpublished.Load()
 		s.Malformed, s.Gaps, s.Resyncs, s.Replays = n.malformed.Load(), n.gaps.Load(), n.resyncs.Load(), n.replays.Load()
 	}
 	s.Workers, s.Ready = r.loop.Workers()

@@ -386,15 +386,19 @@ func (p *pace) wait(ctx context.Context, n, rate int) error {
 	}
 }
 
-// positionPrefix is what a room's positions begin with.
-func positionPrefix(member, room string) []byte {
-	b, _ := jsontext.AppendQuote(nil, member) // it replaces what is not UTF-8
-	b, _ = jsontext.AppendQuote(append(b, `:{"room":`...), room)
+// positionPrefix is what the positions of a place begin with in its messages, nil if they have none.
+func (h *hub) positionPrefix(p place) []byte {
+	s := h.router.opts.Resume
+	if s == nil || p.kind != ofRoom {
+		return nil
+	}
+	b, _ := jsontext.AppendQuote(nil, s.Member) // it replaces what is not UTF-8
+	b, _ = jsontext.AppendQuote(append(b, `:{"room":`...), p.name)
 	return append(b, `,"at":`...)
 }
 
-// appendPosition puts the position into the JSON object that data ends with.
-func (f *feed) appendPosition(data []byte, at broker.Position) []byte {
+// appendPosition puts the position, behind a room's prefix, into the JSON object that data ends with.
+func appendPosition(data, prefix []byte, at broker.Position) []byte {
 	end := len(data) - 1
 	for data[end] != '}' {
 		end--
@@ -405,7 +409,7 @@ func (f *feed) appendPosition(data []byte, at broker.Position) []byte {
 	if data[end] != '{' {
 		data = append(data, ',')
 	}
-	data = append(data, f.prefix...)
+	data = append(data, prefix...)
 	data, _ = jsontext.AppendQuote(data, formatPosition(at))
 	return append(data, "}}"...)
 }

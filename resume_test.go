@@ -339,3 +339,86 @@ func TestSlowMember(t *testing.T) {
 		})
 	}
 }
+
+// TestResumeRenamed: parameter, member and messages of Resume have the names that Options give them, and work.
+func TestResumeRenamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := node(&wsrouter.Options{Resume: &wsrouter.Resume{Param: "since", Member: "place"}, Names: map[string]any{"entered": wsrouter.Joined{}}})
+		hear := func(c *wstest.Client) (m struct {
+			Type      string
+			N         int
+			Recovered bool
+			Place     wsrouter.RoomPosition
+		}) {
+			t.Helper()
+			if err := json.Unmarshal(c.Next().Data, &m); err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		c := wstest.Dial(t, r, "/?room=a")
+		if m := hear(c); m.Type != "entered" {
+			t.Errorf("heard %+v", m)
+		}
+		sayAll(t, r, "a", 1, 2)
+		at := hear(c).Place
+		if at.Room != "a" || at.At == "" {
+			t.Fatalf("place %+v", at)
+		}
+		c.Close()
+		sayAll(t, r, "a", 2, 3)
+		c = wstest.Dial(t, r, "/?room=a&since="+url.QueryEscape(fmt.Sprintf(`{"a":%q}`, at.At)))
+		if m := hear(c); m.Type != "entered" || !m.Recovered {
+			t.Errorf("heard %+v", m)
+		}
+		if m := hear(c); m.N != 2 || m.Place.Room != "a" {
+			t.Errorf("heard %+v", m)
+		}
+	})
+}
+
+// TestResumeBytes: who missed more than Resume.Bytes has none of it, who missed as much has all, from the node's memory as from the broker's.
+func TestResumeBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(nil)
+		here, elsewhere := resumable(b, wsrouter.Resume{Bytes: 1000}), resumable(b, wsrouter.Resume{Bytes: 1000})
+		c := wstest.Dial(t, here, "/?room=a") // stays
+		at := []string{wstest.Expect[wsrouter.Joined](c).Position.At}
+		var sizes []int
+		for n := range 30 {
+			sayAll(t, here, "a", n+10, n+11)
+			f := c.Next()
+			var p placed
+			if err := json.Unmarshal(f.Data, &p); err != nil {
+				t.Fatal(err)
+			}
+			at = append(at, p.Position.At)
+			sizes = append(sizes, len(f.Data)+2) // the header of a short frame
+		}
+		for _, r := range []*wsrouter.Router[inRoom]{here, elsewhere} {
+			for missed, size := 0, 0; missed < len(at); missed++ {
+				if missed > 0 {
+					size += sizes[len(sizes)-missed]
+				}
+				c := wstest.Dial(t, r, back("a", at[len(at)-1-missed]))
+				j := wstest.Expect[wsrouter.Joined](c)
+				fits := size <= 1000
+				if *j.Recovered != fits || fits && j.Missed != missed || !fits && j.Missed != 0 {
+					t.Errorf("%d missed, of %d bytes: %+v, recovered: %v", missed, size, j, *j.Recovered)
+				}
+				for n := range j.Missed {
+					if m := heard(t, c); m.N != 40-missed+n {
+						t.Errorf("%d missed: message %d is %d", missed, n, m.N)
+					}
+				}
+				if !fits {
+					if s := wstest.Expect[wsrouter.Resync](c); s.Reason != "overrun" {
+						t.Errorf("resync %+v", s)
+					}
+				}
+				c.Close()
+				synctest.Wait()
+			}
+		}
+	})
+}

@@ -68,7 +68,10 @@ type asked struct {
 
 // newRoll completes p.
 func newRoll(r *router, p *roll) *roll {
-	p.router, p.broker = r, r.opts.Broker
+	p.router = r
+	if r.opts.Broker != nil {
+		p.broker = r.rooms.hub.broker
+	}
 	id := make([]byte, rollNode)
 	crand.Read(id) // never fails
 	if h := r.rooms.hub; h != nil {

@@ -69,6 +69,16 @@ type Historian interface {
 	History(ctx context.Context, topic string, since Position, limit int) ([]Message, error)
 }
 
+// A Recaller is a [Historian] that finds the newest messages without reading all that there are.
+type Recaller interface {
+	Historian
+	// Recall returns the topic's newest messages before a position, or of all if that is zero, oldest first: at most limit, of at most so many bytes of
+	// Data together, but one at least if there is one. None between the first and the last of them is missing, and none after that whose Publish had
+	// returned before Recall was called. more: there may be others before them; else the history goes back no further. limit and bytes are
+	// positive. It fails with ErrOverrun if before is of another epoch.
+	Recall(ctx context.Context, topic string, before Position, limit, bytes int) (messages []Message, more bool, err error)
+}
+
 // A Stateful Broker tells how it is.
 type Stateful interface {
 	// Notify calls f with the present state before it returns, and at each change, one call at a time. f must not call Notify or Close.

@@ -76,7 +76,7 @@ type subscription struct {
 	stopped chan struct{} // made by who waits until it does not run
 }
 
-// New returns a broker inside this process. It also is a [Historian] and [Stateful], Up until Close makes it Down. Goroutines are there only
+// New returns a broker inside this process. It also is a [Recaller] and [Stateful], Up until Close makes it Down. Goroutines are there only
 // while they deliver, at most 1,000, and no timers: what has become too old leaves with the next call.
 //
 // Publish never waits for subscribers. Who is slow reads on from the history; of what history gives up meanwhile, each holds up to 1,024
@@ -153,14 +153,23 @@ func (b *memory) History(ctx context.Context, name string, since Position, limit
 		return nil, fmt.Errorf("broker: History: %w", err)
 	}
 	entries, err := b.after(name, since, limit)
-	if err != nil {
-		return nil, err
+	return messagesOf(entries), err
+}
+
+func (b *memory) Recall(ctx context.Context, name string, before Position, limit, bytes int) (messages []Message, more bool, err error) {
+	if err := check(ctx, name); err != nil {
+		return nil, false, fmt.Errorf("broker: Recall: %w", err)
 	}
-	messages := make([]Message, len(entries))
-	for i, e := range entries {
-		messages[i] = e.Message
+	entries, more, err := b.newest(name, before, limit, bytes)
+	return messagesOf(entries), more, err
+}
+
+func messagesOf(entries []*entry) []Message {
+	var messages []Message
+	for _, e := range entries {
+		messages = append(messages, e.Message)
 	}
-	return messages, nil
+	return messages
 }
 
 func (b *memory) after(name string, since Position, limit int) ([]*entry, error) {
@@ -192,6 +201,33 @@ func (b *memory) after(name string, since Position, limit int) ([]*entry, error)
 		return nil, fmt.Errorf("%w: more than %d messages", ErrOverrun, limit)
 	}
 	return slices.Clone(entries), nil
+}
+
+func (b *memory) newest(name string, before Position, limit, bytes int) (entries []*entry, more bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, false, ErrClosed
+	}
+	b.expire()
+	t, anywhere := b.topics.m[name], before == Position{}
+	switch {
+	case !anywhere && before.Epoch != b.epoch:
+		return nil, false, fmt.Errorf("%w: epoch %q is over", ErrOverrun, before.Epoch)
+	case t == nil:
+		return nil, false, nil
+	}
+	entries = after(&t.history, 0)
+	if !anywhere {
+		entries = entries[:len(entries)-len(after(&t.history, max(before.Seq, 1)-1))]
+	}
+	first := len(entries)
+	for size := 0; first > 0 && len(entries)-first < limit; first-- {
+		if size += len(entries[first-1].Data); size > bytes && first < len(entries) {
+			break
+		}
+	}
+	return slices.Clone(entries[first:]), first > 0, nil
 }
 
 func (b *memory) Close(ctx context.Context) error {

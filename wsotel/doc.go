@@ -5,6 +5,7 @@
 //		Context:  wsotel.Context, // messages link to the span of the upgrade request
 //	})
 //	chat.Use(wsotel.Middleware[Session](nil)) // a span around every handler
+//	stop, err := wsotel.Rooms(chat, nil)      // metrics of rooms and their broker
 //
 // OpenTelemetry has no semantic conventions for WebSockets; names follow the style of those for HTTP and messaging.
 //
@@ -16,6 +17,16 @@
 //	wsrouter.message.count        counter          {message}     network.io.direction, wsrouter.message.name
 //	wsrouter.message.io           counter          By            network.io.direction, wsrouter.message.name
 //	wsrouter.message.dropped      counter          {message}     wsrouter.message.name
+//	wsrouter.active_rooms         updowncounter    {room}
+//	wsrouter.active_members       updowncounter    {member}
+//	wsrouter.room.gaps            counter          {gap}
+//	wsrouter.room.resyncs         counter          {message}
+//	wsrouter.room.replays         counter          {replay}
+//	wsrouter.broker.up            gauge            1
+//	wsrouter.broker.outages       counter          {outage}
+//	wsrouter.broker.published     counter          {message}
+//	wsrouter.broker.unpublished   counter          {message}
+//	wsrouter.broker.malformed     counter          {message}
 //
 // All have wsrouter.endpoint.name too, if Options.Endpoint is set. The count of wsrouter.connection.duration is how many connections ended, by
 // close code. wsrouter.close.code is "other" for a code that the peer made up, wsrouter.message.name is "unknown" for what is not

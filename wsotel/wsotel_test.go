@@ -57,6 +57,10 @@ func points(t *testing.T, reader metric.Reader) (list []string) {
 				for _, p := range data.DataPoints {
 					add(m.Name, p.Attributes, p.Value)
 				}
+			case metricdata.Gauge[int64]:
+				for _, p := range data.DataPoints {
+					add(m.Name, p.Attributes, p.Value)
+				}
 			case metricdata.Histogram[float64]:
 				for _, p := range data.DataPoints {
 					add(m.Name, p.Attributes, p.Count)

@@ -55,6 +55,11 @@ func testClose(b *bench) {
 			b.Errorf("History after Close: %v, want ErrClosed", err)
 		}
 	}
+	if _, ok := s.Broker.(broker.Recaller); ok {
+		if _, _, err := b.recall(s.Broker, "a", broker.Position{}, 1, 1); !errors.Is(err, broker.ErrClosed) {
+			b.Errorf("Recall after Close: %v, want ErrClosed", err)
+		}
+	}
 }
 
 // Close in the middle of everything: each call succeeds or says why not.

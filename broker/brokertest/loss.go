@@ -60,6 +60,11 @@ func (b *bench) fails(br broker.Broker) {
 			b.Errorf("History while cut off: %v, want ErrUnavailable", err)
 		}
 	}
+	if _, ok := br.(broker.Recaller); ok {
+		if _, _, err := b.recall(br, "a", broker.Position{}, 1, 1); !errors.Is(err, broker.ErrUnavailable) {
+			b.Errorf("Recall while cut off: %v, want ErrUnavailable", err)
+		}
+	}
 	if d := time.Since(began); d > 2*time.Second {
 		b.Errorf("to refuse took %v", d)
 	}
@@ -249,6 +254,14 @@ func testRestart(b *bench) {
 			if _, err := h.History(b.ctx(), "a", since, 0); !errors.Is(err, broker.ErrOverrun) {
 				b.Errorf("History since %s of the old epoch: %v, want ErrOverrun", name, err)
 			}
+		}
+	}
+	if _, ok := s.Broker.(broker.Recaller); ok {
+		if _, _, err := b.recall(s.Broker, "a", old, 1, plenty); !errors.Is(err, broker.ErrOverrun) {
+			b.Errorf("Recall before a position of the old epoch: %v, want ErrOverrun", err)
+		}
+		if past, _, err := b.recall(s.Broker, "a", broker.Position{}, plenty, plenty); err != nil || len(past) != 20 || past[19].Seq != m.Seq {
+			b.Errorf("Recall of the new epoch: %v, %v; want its 20 messages", past, err)
 		}
 	}
 }

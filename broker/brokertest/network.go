@@ -21,7 +21,7 @@ type Network struct {
 // server is a broker of this process.
 type server interface {
 	broker.Broker
-	broker.Historian
+	broker.Recaller
 }
 
 // NewNetwork returns a network whose history has the given limits; nil: the defaults. When all nodes are closed nothing of it runs.
@@ -216,6 +216,15 @@ func (d *Node) History(ctx context.Context, topic string, since broker.Position,
 		return nil, err
 	}
 	return s.History(ctx, topic, since, limit)
+}
+
+// Recall is that of [broker.Recaller].
+func (d *Node) Recall(ctx context.Context, topic string, before broker.Position, limit, bytes int) ([]broker.Message, bool, error) {
+	s, _, err := d.reach()
+	if err != nil {
+		return nil, false, err
+	}
+	return s.Recall(ctx, topic, before, limit, bytes)
 }
 
 // Close is that of [broker.Broker]. The network and its other nodes stay.

@@ -219,6 +219,11 @@ func testTopics(b *bench) {
 		if err != nil || len(past) != 2 || past[0].Topic != topic || string(past[0].Data) != fmt.Sprint(0, i) {
 			b.Errorf("History of %q: %v, %v", topic, past, err)
 		}
+		if _, ok := s.Broker.(broker.Recaller); ok {
+			if past, _, err := b.recall(s.Broker, topic, broker.Position{}, 10, plenty); err != nil || !slices.EqualFunc(past, heard, same) {
+				b.Errorf("Recall of %q: %v, %v", topic, past, err)
+			}
+		}
 	}
 }
 
@@ -234,6 +239,10 @@ func testTopicsRefused(b *bench) {
 		if _, ok := s.Broker.(broker.Historian); ok {
 			_, err := b.history(s.Broker, topic, broker.Position{}, 0)
 			b.refused(fmt.Sprintf("History of a topic of %d bytes", len(topic)), err)
+		}
+		if _, ok := s.Broker.(broker.Recaller); ok {
+			_, _, err := b.recall(s.Broker, topic, broker.Position{}, 1, 1)
+			b.refused(fmt.Sprintf("Recall of a topic of %d bytes", len(topic)), err)
 		}
 	}
 	b.publish(s.Broker, "a", "goes on")
@@ -311,6 +320,11 @@ func testContext(b *bench) {
 	if h, ok := s.Broker.(broker.Historian); ok {
 		if _, err := h.History(ctx, "a", broker.Position{}, 0); !errors.Is(err, context.Canceled) {
 			b.Errorf("History: %v, want context.Canceled", err)
+		}
+	}
+	if r, ok := s.Broker.(broker.Recaller); ok {
+		if _, _, err := r.Recall(ctx, "a", broker.Position{}, 1, 1); !errors.Is(err, context.Canceled) {
+			b.Errorf("Recall: %v, want context.Canceled", err)
 		}
 	}
 	b.publish(s.Broker, "a", "1")

@@ -3,6 +3,7 @@ package natsbroker_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
@@ -157,5 +158,61 @@ func BenchmarkHistory(b *testing.B) {
 			}
 			wg.Wait()
 		}
+	})
+}
+
+// The newest 50 messages of topics, in a stream of 300,000 messages in all.
+func BenchmarkRecall(b *testing.B) {
+	p := startProcess(b)
+	br := closeLater(b, connect(b, p.url(), nil))
+	ctx := context.Background()
+	publish := func(topic string) {
+		if _, err := br.Publish(ctx, topic, make([]byte, 256), broker.PublishOptions{}); err != nil {
+			b.Error(err)
+		}
+	}
+	for range 20 {
+		publish("old")
+	}
+	var wg sync.WaitGroup
+	for w := range 50 {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(1, uint64(w)))
+			for range 6_000 {
+				switch n := r.IntN(5000); {
+				case n == 0:
+					publish("quiet")
+				case n < 500:
+					publish("busy")
+				default:
+					publish(fmt.Sprint(r.IntN(1000)))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, c := range []struct {
+		topic string
+		want  int
+	}{{"busy", 50}, {"7", 50}, {"quiet", 50}, {"old", 20}, {"none", 0}} {
+		b.Run(c.topic, func(b *testing.B) {
+			defer measure(b, p)()
+			for b.Loop() {
+				if past, _, err := br.Recall(ctx, c.topic, broker.Position{}, 50, 1<<20); err != nil || len(past) != c.want {
+					b.Fatal(len(past), err)
+				}
+			}
+		})
+	}
+	b.Run("busy, 100 at once", func(b *testing.B) {
+		defer measure(b, p)()
+		b.SetParallelism(50)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if past, _, err := br.Recall(ctx, "busy", broker.Position{}, 50, 1<<20); err != nil || len(past) != 50 {
+					b.Error(len(past), err)
+				}
+			}
+		})
 	})
 }

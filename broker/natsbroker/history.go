@@ -14,6 +14,24 @@ import (
 // History reads the topic's messages from the stream. It fails with ErrOverrun too where the stream no longer has what followed since, of whatever topic: then
 // nothing shows that no message of this one was there.
 func (b *Broker) History(ctx context.Context, topic string, since broker.Position, limit int) ([]broker.Message, error) {
+	l, err := b.readable(ctx, topic, since)
+	if err != nil {
+		return nil, err
+	}
+	r := &historyRequest{ctx: ctx, life: l, topic: topic, since: since.Seq, limit: limit, done: make(chan struct{})}
+	b.pasts.add(r)
+	select {
+	case <-r.done:
+		return r.all, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-b.ctx.Done():
+		return nil, broker.ErrClosed
+	}
+}
+
+// readable returns the life in which a topic can be read from, or up to, a position.
+func (b *Broker) readable(ctx context.Context, topic string, at broker.Position) (*life, error) {
 	if err := checkTopic(topic); err != nil {
 		return nil, err
 	}
@@ -27,19 +45,10 @@ func (b *Broker) History(ctx context.Context, topic string, since broker.Positio
 		return nil, broker.ErrUnavailable
 	}
 	l := b.life.Load()
-	if since.Epoch != l.epoch && (since.Epoch != "" || since.Seq != 0) {
-		return nil, fmt.Errorf("%w: epoch %q is over", broker.ErrOverrun, since.Epoch)
+	if at.Epoch != l.epoch && (at.Epoch != "" || at.Seq != 0) {
+		return nil, fmt.Errorf("%w: epoch %q is over", broker.ErrOverrun, at.Epoch)
 	}
-	r := &historyRequest{ctx: ctx, life: l, topic: topic, since: since.Seq, limit: limit, done: make(chan struct{})}
-	b.pasts.add(r)
-	select {
-	case <-r.done:
-		return r.all, r.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-b.ctx.Done():
-		return nil, broker.ErrClosed
-	}
+	return l, nil
 }
 
 // historyRequest is one call of History. Until done it belongs to runHistories.
@@ -143,14 +152,17 @@ func (b *Broker) pass(batch []*historyRequest) (others []*historyRequest) {
 // full: there is more than was asked for.
 func (r *historyRequest) full() bool { return r.limit > 0 && len(r.all) > r.limit }
 
-func (r *historyRequest) add(rec record) {
+func (r *historyRequest) add(rec record) { r.all = appendMessage(r.all, r.life, r.topic, rec) }
+
+// appendMessage appends what was read behind all.
+func appendMessage(all []broker.Message, l *life, topic string, rec record) []broker.Message {
 	prev := uint64(0)
-	if n := len(r.all); n > 0 {
-		prev = r.all[n-1].Seq
+	if n := len(all); n > 0 {
+		prev = all[n-1].Seq
 	}
-	r.all = append(r.all, broker.Message{
-		Topic: r.topic, ID: messageID(rec.id), Data: rec.data,
-		Position: broker.Position{Epoch: r.life.epoch, Seq: rec.seq, Prev: prev},
+	return append(all, broker.Message{
+		Topic: topic, ID: messageID(rec.id), Data: rec.data,
+		Position: broker.Position{Epoch: l.epoch, Seq: rec.seq, Prev: prev},
 	})
 }
 
