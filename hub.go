@@ -101,7 +101,15 @@ func (r *Router[S]) Health() error {
 	return nil
 }
 
-// run starts a goroutine that quiet waits for.
+// subscribe has f called with the messages of a topic, by the broker's goroutine where it has one for several topics.
+func (h *hub) subscribe(ctx context.Context, topic string, f func([]broker.Message)) (at broker.Position, unsubscribe func() error, err error) {
+	if b, ok := h.broker.(broker.Batcher); ok {
+		return b.SubscribeBatches(ctx, topic, f)
+	}
+	return h.broker.Subscribe(ctx, topic, func(m broker.Message) { f([]broker.Message{m}) })
+}
+
+// run starts a goroutine that stop waits for.
 func (h *hub) run(f func()) {
 	h.mu.Lock()
 	h.busy++

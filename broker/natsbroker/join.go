@@ -19,6 +19,15 @@ const (
 // Subscribe returns when the server has the subscription. While there is no connection it fails with ErrUnavailable at once. A handler that is
 // behind by more than 8,192 messages or 16 MiB has lost what comes until it has none left.
 func (b *Broker) Subscribe(ctx context.Context, name string, h func(broker.Message)) (broker.Position, func() error, error) {
+	return b.subscribe(ctx, name, 1, func(one []broker.Message) { h(one[0]) })
+}
+
+// SubscribeBatches is Subscribe for a handler that never blocks and takes all messages at once that have arrived.
+func (b *Broker) SubscribeBatches(ctx context.Context, name string, h func([]broker.Message)) (broker.Position, func() error, error) {
+	return b.subscribe(ctx, name, 0, h)
+}
+
+func (b *Broker) subscribe(ctx context.Context, name string, most int, h func([]broker.Message)) (broker.Position, func() error, error) {
 	if err := checkTopic(name); err != nil {
 		return broker.Position{}, nil, err
 	}
@@ -32,7 +41,7 @@ func (b *Broker) Subscribe(ctx context.Context, name string, h func(broker.Messa
 		return broker.Position{}, nil, broker.ErrUnavailable
 	}
 	s := b.shardOf(name)
-	sub := &subscriber{b: b, h: h, joined: make(chan joined, 1)}
+	sub := &subscriber{shard: s, h: h, most: most, joined: make(chan joined, 1)}
 	s.todo.add(func() { s.subscribe(name, sub) })
 	var once sync.Once
 	unsubscribe := func() error {

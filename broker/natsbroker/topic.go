@@ -14,6 +14,7 @@ import (
 var arrivals = 8192
 
 const (
+	mostAtOnce = 256      // messages that arrive before those handlers are called that the shard calls
 	mostHeld   = 4096     // messages of a shard that wait for others to be read before them; beyond, they are dropped and read too
 	heldBytes  = 16 << 20 // of them
 	mostTries  = 10       // to read what a message says was before it
@@ -30,6 +31,7 @@ type shard struct {
 	life   *life
 	topics map[string]*topic // by the subject that they are delivered on
 	peak   int               // the most that topics has held
+	due    []*subscriber     // whose handlers are to be called by the shard
 
 	held, heldBytes int
 }
@@ -94,14 +96,28 @@ func (s *shard) run() {
 		select {
 		case m := <-s.arrived:
 			s.arrive(m)
+			for range min(len(s.arrived), mostAtOnce-1) {
+				s.arrive(<-s.arrived)
+			}
+			s.deliver()
 		case <-s.todo.wake:
 			for _, f := range s.todo.take(0) {
 				f()
+				s.deliver()
 			}
 		case <-s.b.ctx.Done():
 			return
 		}
 	}
+}
+
+// deliver calls the handlers that are due.
+func (s *shard) deliver() {
+	for _, sub := range s.due {
+		sub.deliver()
+	}
+	clear(s.due)
+	s.due = s.due[:0]
 }
 
 // do runs f in the shard and waits for it; false: the broker was closed.

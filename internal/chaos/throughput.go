@@ -3,9 +3,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
+
+	"github.com/wsrouter-go/wsrouter/internal/reliability"
 )
 
 // throughput is what the bars of that name ask for.
@@ -19,10 +23,20 @@ type throughput struct {
 	Profile   string // prefix of files for CPU profiles of the nodes; "": none
 }
 
-// bed is a cluster of three nodes, or one node with a broker of its own, under a load.
-func (t throughput) bed(nats bool, cr crowded) (*bed, error) {
+// sides that are compared.
+type side int
+
+const (
+	overNATS  side = iota // three nodes
+	inProcess             // as many routers in one process, with the in-process broker
+	alone                 // one router with that
+)
+
+// bed is a side under a load.
+func (t throughput) bed(s side, cr crowded) (*bed, error) {
 	cfg := nodeConfig{Idle: t.Idle}
-	if !nats {
+	if s != overNATS {
+		cfg.Routers = map[side]int{inProcess: 3, alone: 1}[s]
 		c, err := startAlone(cfg)
 		if err != nil {
 			return nil, err
@@ -41,8 +55,8 @@ func (t throughput) bed(nats bool, cr crowded) (*bed, error) {
 }
 
 // once is one flow on a bed of its own, after a warm-up.
-func (t throughput) once(nats bool, cr crowded, f flow) (c cost, err error) {
-	b, err := t.bed(nats, cr)
+func (t throughput) once(s side, cr crowded, f flow) (c cost, err error) {
+	b, err := t.bed(s, cr)
 	if b != nil {
 		defer b.stop()
 	}
@@ -56,32 +70,44 @@ func (t throughput) once(nats bool, cr crowded, f flow) (c cost, err error) {
 	}
 	return b.pour(f, func() {
 		if t.Profile != "" {
-			b.profile(fmt.Sprintf("%s%d-%s", t.Profile, cr.Rooms, b.nodes[0].cfg.Name), f.For)
+			b.profile(fmt.Sprintf("%s%d-%d-", t.Profile, cr.Rooms, s), f.For)
 		}
 	})
 }
 
-// profile has the first node write a profile.
-func (b *bed) profile(path string, d time.Duration) {
-	if err := b.nodes[0].ask("profile", profiling{path + ".prof", d}, nil); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+// profile has the first node, the broker and the load write profiles.
+func (b *bed) profile(prefix string, d time.Duration) {
+	node, _ := b.nodes[0].running()
+	of := map[string]*reliability.Process{"node": node, "load": b.load.Process}
+	if b.broker != nil {
+		of["broker"] = b.broker.Process
 	}
+	var wg sync.WaitGroup
+	for name, p := range of {
+		wg.Go(func() {
+			if err := p.Ask(context.Background(), "profile", profiling{prefix + name + ".prof", d}, nil); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
-// pairs are rounds of both brokers: the last over NATS, and the median of the ratios of what a delivery costs.
+// pairs are rounds of the same rooms, members and routers over NATS and in one process, so that nothing but the broker differs: the last over NATS, and
+// the median of the ratios of what a delivery costs. Beside them stands what it costs one router that has everybody.
 func (t throughput) pairs(cr crowded, f flow, say func(string, ...any)) (nats cost, ratio float64, err error) {
 	var ratios []float64
 	for range t.Rounds {
-		if nats, err = t.once(true, cr, f); err != nil {
+		if nats, err = t.once(overNATS, cr, f); err != nil {
 			return nats, 0, fmt.Errorf("over NATS: %w", err)
 		}
 		say("%d rooms, NATS: %v", cr.Rooms, &nats)
-		alone, err := t.once(false, cr, f)
+		one, err := t.once(inProcess, cr, f)
 		if err != nil {
 			return nats, 0, fmt.Errorf("in one process: %w", err)
 		}
-		say("%d rooms, in one process: %v", cr.Rooms, &alone)
-		ratios = append(ratios, nats.perDelivery/alone.perDelivery)
+		say("%d rooms, in one process: %v", cr.Rooms, &one)
+		ratios = append(ratios, nats.perDelivery/one.perDelivery)
 	}
 	return nats, median(ratios), nil
 }
@@ -136,12 +162,12 @@ func (t throughput) rooms(r *report, say func(string, ...any)) error {
 func (t throughput) many(r *report, say func(string, ...any)) error {
 	var ratios []float64
 	for range t.Rounds {
-		few, err := t.once(true, crowded{100, 10, t.Socks}, t.flow(t.For/3))
+		few, err := t.once(overNATS, crowded{100, 10, t.Socks}, t.flow(t.For/3))
 		if err != nil {
 			return err
 		}
 		say("100 rooms: %v", &few)
-		many, err := t.once(true, crowded{10_000, 10, t.Socks}, t.flow(t.For/3))
+		many, err := t.once(overNATS, crowded{10_000, 10, t.Socks}, t.flow(t.For/3))
 		if err != nil {
 			return err
 		}
@@ -154,7 +180,7 @@ func (t throughput) many(r *report, say func(string, ...any)) error {
 
 // slow is how late messages are that nothing hurries.
 func (t throughput) slow(r *report, say func(string, ...any)) error {
-	c, err := t.once(true, crowded{1, 10, 10}, flow{PerSecond: 10, For: t.For / 2, Bytes: 256})
+	c, err := t.once(overNATS, crowded{1, 10, 10}, flow{PerSecond: 10, For: t.For / 2, Bytes: 256})
 	if err != nil {
 		return err
 	}
