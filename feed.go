@@ -37,6 +37,7 @@ type feed struct {
 	got     broker.Position // of the last message that came
 	begun   bool            // it is known where the subscription begins
 	running bool            // somebody hands out
+	leave   func() error    // unsubscribes; nil: not yet
 	drained chan struct{}   // closed when waiting is less than half an outbox; nil: nobody waits for that
 
 	history // of room.mu
@@ -68,14 +69,14 @@ func (h *hub) feed(m *room) *feed {
 	if s := h.router.opts.Resume; s != nil && m.kind == ofRoom {
 		f.prefix = positionPrefix(s.Member, m.name)
 	}
-	h.run(f.live)
+	h.run(f.open)
 	return f
 }
 
-// live subscribes, waits for the end and unsubscribes.
-func (f *feed) live() {
+// open subscribes.
+func (f *feed) open() {
 	ctx, cancel := context.WithTimeout(f.ctx, joinWait)
-	at, unsubscribe, err := f.hub.subscribe(ctx, f.topic, f.receive)
+	at, leave, err := f.hub.subscribe(ctx, f.topic, f.receive)
 	cancel()
 	if err != nil {
 		f.err = fmt.Errorf("wsrouter: Join: subscribe: %w", err)
@@ -85,8 +86,27 @@ func (f *feed) live() {
 	}
 	f.begin(at)
 	close(f.ready)
-	<-f.ctx.Done()
-	if err := unsubscribe(); err != nil {
+	f.mu.Lock()
+	f.leave = leave
+	f.mu.Unlock()
+	if f.ctx.Err() != nil { // and end has found no leave, maybe
+		f.close()
+	}
+}
+
+// end lets go of the subscription, without waiting for it. The caller holds rooms.mu.
+func (f *feed) end() {
+	f.cancel()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.leave != nil {
+		f.hub.run(f.close)
+	}
+}
+
+// close unsubscribes, also a second time.
+func (f *feed) close() {
+	if err := f.leave(); err != nil {
 		tell(func() {
 			f.hub.router.logger().Warn("wsrouter: unsubscribe failed", "topic", brief(f.topic), "err", err)
 		})
@@ -117,9 +137,6 @@ func (r *rooms) abandon(m *room) {
 		delete(r.byPlace, m.place)
 	}
 }
-
-// end lets go of the subscription, without waiting for it. The caller holds rooms.mu.
-func (f *feed) end() { f.cancel() }
 
 // receive takes messages from the broker.
 func (f *feed) receive(list []broker.Message) {
@@ -214,11 +231,11 @@ func (f *feed) awaitInbox(ctx context.Context) error {
 // A round for many members costs a write for each of them, however many messages it has. So where messages come faster than rounds go out the next one
 // waits, for a time that grows with the members, and takes more with it. A round of one message says that they do not: nothing waits behind it.
 const (
-	fewMembers = 32 // the writes of a round for so many are left to who brings it
+	fewMembers = 16 // the writes of a round for so many are left to who brings it
 
-	pausePerMember = 60 * time.Microsecond
+	pausePerMember = 120 * time.Microsecond
 	shortestPause  = time.Millisecond // a shorter one is none: timers are no finer
-	longestPause   = 80 * time.Millisecond
+	longestPause   = 160 * time.Millisecond
 	fullBatch      = 5 // messages; a smaller round has a shorter pause
 
 	// A round that fills a quarter of an outbox says that there are many more to come, or were: those who read quickly need the time to do so. It is

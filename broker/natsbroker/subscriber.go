@@ -13,11 +13,12 @@ const (
 	waitingBytes = 16 << 20
 )
 
-// subscriber has a goroutine while there is something that its handler has not seen, unless that is called by the shard's.
+// subscriber has a goroutine while there is something that its handler has not seen. One that takes batches has none: whoever has something for it calls its
+// handler.
 type subscriber struct {
 	shard  *shard
 	h      func([]broker.Message)
-	most   int         // messages for one call of h; 0: all, and it is the shard that calls
+	most   int         // messages for one call of h; 0: all, and the subscriber takes batches
 	joined chan joined // one value
 
 	mu      sync.Mutex
@@ -34,7 +35,7 @@ type joined struct {
 	err error
 }
 
-// push is called by the topic's shard.
+// push is called with shard.mu held.
 func (s *subscriber) push(m broker.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 
@@ -14,7 +15,7 @@ import (
 var arrivals = 8192
 
 const (
-	mostAtOnce = 256      // messages that arrive before those handlers are called that the shard calls
+	mostAtOnce = 256      // messages that arrive before handlers are called
 	mostHeld   = 4096     // messages of a shard that wait for others to be read before them; beyond, they are dropped and read too
 	heldBytes  = 16 << 20 // of them
 	mostTries  = 10       // to read what a message says was before it
@@ -22,16 +23,16 @@ const (
 	firstPause = 20       // milliseconds
 )
 
-// shard delivers the messages of its topics, all on one goroutine, to which everything in it and in its topics belongs.
+// shard delivers the messages of its topics.
 type shard struct {
 	b       *Broker
 	arrived chan *nats.Msg
-	todo    queue[func()]
 
+	mu     sync.Mutex // of all below, and of its topics
 	life   *life
 	topics map[string]*topic // by the subject that they are delivered on
 	peak   int               // the most that topics has held
-	due    []*subscriber     // whose handlers are to be called by the shard
+	due    []*subscriber     // take batches, and have to be called when mu is free
 
 	held, heldBytes int
 }
@@ -88,49 +89,38 @@ func (t *topic) now(p proof) proof {
 func (t *topic) unbroken() bool { return t.since.alone && t.since == t.now(t.shard.b.connection()) }
 
 func newShard(b *Broker) *shard {
-	return &shard{b: b, arrived: make(chan *nats.Msg, arrivals), todo: newQueue[func()](), life: b.life.Load(), topics: map[string]*topic{}}
+	return &shard{b: b, arrived: make(chan *nats.Msg, arrivals), life: b.life.Load(), topics: map[string]*topic{}}
 }
 
 func (s *shard) run() {
 	for {
 		select {
 		case m := <-s.arrived:
-			s.arrive(m)
-			for range min(len(s.arrived), mostAtOnce-1) {
-				s.arrive(<-s.arrived)
-			}
-			s.deliver()
-		case <-s.todo.wake:
-			for _, f := range s.todo.take(0) {
-				f()
-				s.deliver()
-			}
+			s.do(func() {
+				s.arrive(m)
+				for range min(len(s.arrived), mostAtOnce-1) {
+					s.arrive(<-s.arrived)
+				}
+			})
 		case <-s.b.ctx.Done():
 			return
 		}
 	}
 }
 
-// deliver calls the handlers that are due.
-func (s *shard) deliver() {
-	for _, sub := range s.due {
+// do runs f with mu held, and then calls the handlers that are to hear of it.
+func (s *shard) do(f func()) {
+	s.mu.Lock()
+	f()
+	due := s.due
+	s.due = nil
+	s.mu.Unlock()
+	for _, sub := range due {
 		sub.deliver()
 	}
-	clear(s.due)
-	s.due = s.due[:0]
 }
 
-// do runs f in the shard and waits for it; false: the broker was closed.
-func (s *shard) do(f func()) bool {
-	done := make(chan struct{})
-	s.todo.add(func() { f(); close(done) })
-	select {
-	case <-done:
-		return true
-	case <-s.b.ctx.Done():
-		return false
-	}
-}
+// Below, the caller holds mu.
 
 func (s *shard) arrive(m *nats.Msg) {
 	t := s.topics[m.Subject]
@@ -296,7 +286,7 @@ func (t *topic) retry() {
 	}
 	live, s := t.live, t.shard
 	s.b.after(firstPause*t.tries, func() {
-		s.todo.add(func() {
+		s.do(func() {
 			if s.topics[live] == t && len(t.held) > 0 {
 				t.fill()
 			}
