@@ -79,7 +79,7 @@ type subscription struct {
 	stopped chan struct{} // made by who waits until it does not run
 }
 
-// New returns a broker inside this process. It also is a [Historian] and [Stateful], Up until Close makes it Down. Goroutines are there only
+// New returns a broker inside this process. It also is a [Historian], a [Batcher] and [Stateful], Up until Close makes it Down. Goroutines are there only
 // while they deliver, at most 1,000, and no timers: what has become too old leaves with the next call.
 //
 // Publish never waits for subscribers. Who is slow reads on from the history; of what history gives up meanwhile, each holds up to 1,024

@@ -18,8 +18,8 @@ import (
 
 // A Subject is a broker under test, and what else can be done to it. What is nil cannot, and the tests that need it are not run.
 type Subject struct {
-	// Broker is connected to a namespace of its own without messages. The suite closes it. If it is a [broker.Historian] or [broker.Stateful] it
-	// is tested as one.
+	// Broker is connected to a namespace of its own without messages. The suite closes it. If it is a [broker.Historian],
+	// [broker.Stateful] or [broker.Batcher] it is tested as one.
 	Broker broker.Broker
 	// Peer connects once more to the same namespace, as another process does. The suite closes what it returns.
 	Peer func() broker.Broker

@@ -20,7 +20,8 @@ import (
 
 const maxTopic = 1024
 
-// Broker is a connection to NATS. It implements [broker.Broker], [broker.Historian] and [broker.Stateful].
+// Broker is a connection to NATS. It implements [broker.Broker], [broker.Historian], [broker.Stateful] and
+// [broker.Batcher].
 type Broker struct {
 	o     Options
 	log   *minuteLog
