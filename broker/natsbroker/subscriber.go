@@ -13,8 +13,8 @@ const (
 	waitingBytes = 16 << 20
 )
 
-// subscriber has a goroutine while there is something that its handler has not seen. One that takes batches has none: whoever has something for it calls its
-// handler.
+// subscriber has a goroutine while there is something that its handler has not seen. One that takes batches has none: its shard's
+// calls its handler.
 type subscriber struct {
 	shard  *shard
 	h      func([]broker.Message)
@@ -40,7 +40,7 @@ func (s *subscriber) push(m broker.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.ended:
+	case s.ended || s.shard.b.ctx.Err() != nil: // behind which its shard calls nobody
 		return
 	case s.lost == nil && len(s.waiting) < mostWaiting && s.bytes+len(m.Data) <= waitingBytes:
 		s.waiting = append(s.waiting, m)

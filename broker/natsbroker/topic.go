@@ -27,12 +27,13 @@ const (
 type shard struct {
 	b       *Broker
 	arrived chan *nats.Msg
+	wake    chan struct{} // has a value while somebody may be due
 
 	mu     sync.Mutex // of all below, and of its topics
 	life   *life
 	topics map[string]*topic // by the subject that they are delivered on
 	peak   int               // the most that topics has held
-	due    []*subscriber     // take batches, and have to be called when mu is free
+	due    []*subscriber     // take batches, and have something to be called with
 
 	held, heldBytes int
 }
@@ -89,34 +90,49 @@ func (t *topic) now(p proof) proof {
 func (t *topic) unbroken() bool { return t.since.alone && t.since == t.now(t.shard.b.connection()) }
 
 func newShard(b *Broker) *shard {
-	return &shard{b: b, arrived: make(chan *nats.Msg, arrivals), life: b.life.Load(), topics: map[string]*topic{}}
+	return &shard{b: b, arrived: make(chan *nats.Msg, arrivals), wake: make(chan struct{}, 1), life: b.life.Load(), topics: map[string]*topic{}}
 }
 
 func (s *shard) run() {
 	for {
 		select {
 		case m := <-s.arrived:
-			s.do(func() {
-				s.arrive(m)
-				for range min(len(s.arrived), mostAtOnce-1) {
-					s.arrive(<-s.arrived)
-				}
-			})
+			s.mu.Lock()
+			s.arrive(m)
+			for range min(len(s.arrived), mostAtOnce-1) {
+				s.arrive(<-s.arrived)
+			}
+			s.mu.Unlock()
+		case <-s.wake:
 		case <-s.b.ctx.Done():
+			s.deliver() // nothing more, but says so
 			return
 		}
+		s.deliver()
 	}
 }
 
-// do runs f with mu held, and then calls the handlers that are to hear of it.
-func (s *shard) do(f func()) {
+// deliver calls the handlers of those that take batches.
+func (s *shard) deliver() {
 	s.mu.Lock()
-	f()
 	due := s.due
 	s.due = nil
 	s.mu.Unlock()
 	for _, sub := range due {
 		sub.deliver()
+	}
+}
+
+// do runs f with mu held.
+func (s *shard) do(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+	if len(s.due) > 0 {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
