@@ -129,7 +129,7 @@ func (h *hub) ran() {
 	}
 }
 
-// stop waits until all feeds have ended, whose connections are gone, and closes a broker that is the hub's own.
+// stop waits until nothing runs for a feed any more, whose connections are gone, and closes a broker that is the hub's own.
 func (h *hub) stop(ctx context.Context) error {
 	h.mu.Lock()
 	idle := h.idle
