@@ -30,6 +30,7 @@ type nodeConfig struct {
 	Ping, Pong time.Duration
 	Outbox     int
 	Idle       bool
+	Presence   bool   // rooms tell who is in them, by the names of their nodes
 	Routers    int    // that share the broker, and get connections and publishes in turn; 0: one
 	History    int    // messages that the broker keeps
 	Log        string // a file, which is appended to; "": none
@@ -111,6 +112,11 @@ func newNode(config string) (reliability.Verbs, error) {
 		"usage":   reliability.Verb(func(struct{}) (usage, error) { return used() }),
 		"health":  reliability.Verb(func(struct{}) (any, error) { return nil, n.router().Health() }),
 		"publish": reliability.Verb(n.publish),
+		"shutdown": reliability.Verb(func(struct{}) (any, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			return nil, n.router().Shutdown(ctx)
+		}),
 		"stream":  reliability.Verb(n.stream),
 		"profile": reliability.Verb(profile),
 		"broker":  reliability.Verb(func(struct{}) (brokerUse, error) { return n.broker.take(), nil }),
@@ -123,6 +129,9 @@ func (n *node) declare(log *slog.Logger) *wsrouter.Router[visitor] {
 		PingInterval: n.cfg.Ping, PongTimeout: n.cfg.Pong, Outbox: n.cfg.Outbox,
 	})
 	router.Sends(note{})
+	if n.cfg.Presence {
+		wsrouter.Presence(router, func(*wsrouter.Conn[visitor], string) string { return n.cfg.Name })
+	}
 	router.OnConnect(func(_ context.Context, c *wsrouter.Conn[visitor]) error {
 		if c.Session.Rooms == "" {
 			return nil
