@@ -14,8 +14,9 @@ import (
 // A feed brings the messages of a place from the broker to the members that are connected here, by one subscription. It lives as long as
 // the place has members; one that comes later has another feed.
 //
-// Messages come into the inbox. A goroutine, which is there while something is in it, hands them to the members and writes them to the network,
-// round by round: what comes during a round leaves together in the next, by one write for each member.
+// Messages come into the inbox, and are handed to the members and written to the network round by round: what comes during a round leaves together in
+// the next, by one write for each member. Who brings messages for few members hands them out itself; else a goroutine does, which is there while
+// something is in the inbox.
 type feed struct {
 	hub    *hub
 	room   *room
@@ -35,7 +36,8 @@ type feed struct {
 	waiting int             // bytes of it
 	got     broker.Position // of the last message that came
 	begun   bool            // it is known where the subscription begins
-	running bool            // the goroutine is there
+	running bool            // somebody hands out
+	leave   func() error    // unsubscribes; nil: not yet
 	drained chan struct{}   // closed when waiting is less than half an outbox; nil: nobody waits for that
 
 	history // of room.mu
@@ -64,14 +66,14 @@ func (c *cast) size() int {
 func (h *hub) feed(m *room) *feed {
 	f := &feed{hub: h, room: m, topic: m.topic(), ready: make(chan struct{}), round: make(chan struct{}, 1), prefix: h.positionPrefix(m.place)}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
-	h.run(f.live)
+	h.run(f.open)
 	return f
 }
 
-// live subscribes, waits for the end and unsubscribes.
-func (f *feed) live() {
+// open subscribes.
+func (f *feed) open() {
 	ctx, cancel := context.WithTimeout(f.ctx, joinWait)
-	at, unsubscribe, err := f.hub.broker.Subscribe(ctx, f.topic, f.receive)
+	at, leave, err := f.hub.broker.SubscribeBatches(ctx, f.topic, f.receive)
 	cancel()
 	if err != nil {
 		f.err = fmt.Errorf("wsrouter: Join: subscribe: %w", err)
@@ -82,8 +84,27 @@ func (f *feed) live() {
 	}
 	f.begin(at)
 	close(f.ready)
-	<-f.ctx.Done()
-	if err := unsubscribe(); err != nil {
+	f.mu.Lock()
+	f.leave = leave
+	f.mu.Unlock()
+	if f.ctx.Err() != nil { // and end has found no leave, maybe
+		f.close()
+	}
+}
+
+// end lets go of the subscription, without waiting for it. The caller holds rooms.mu.
+func (f *feed) end() {
+	f.cancel()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.leave != nil {
+		f.hub.run(f.close)
+	}
+}
+
+// close unsubscribes, also a second time.
+func (f *feed) close() {
+	if err := f.leave(); err != nil {
 		tell(func() {
 			f.hub.router.logger().Warn("wsrouter: unsubscribe failed", "topic", brief(f.topic), "err", err)
 		})
@@ -101,7 +122,9 @@ func (f *feed) begin(at broker.Position) {
 	}
 	f.start(at)
 	f.begun = true
-	f.wake()
+	if f.due() {
+		f.hub.run(f.hand)
+	}
 }
 
 // abandon lets who joins from now on try anew.
@@ -113,23 +136,31 @@ func (r *rooms) abandon(m *room) {
 	}
 }
 
-// end lets go of the subscription, without waiting for it. The caller holds rooms.mu.
-func (f *feed) end() { f.cancel() }
-
-// receive takes a message from the broker.
-func (f *feed) receive(msg broker.Message) {
+// receive takes messages from the broker.
+func (f *feed) receive(list []broker.Message) {
 	if f.ctx.Err() != nil {
 		return
 	}
 	f.mu.Lock()
 	before := f.got
 	f.mu.Unlock()
+	at := before
+	var news []*cast
+	for _, msg := range list {
+		at, news = f.read(at, msg, news)
+	}
+	if at != before && f.put(at, news) {
+		f.serve()
+	}
+}
+
+// read appends what a message from the broker brings to news, and returns the position that it has come to.
+func (f *feed) read(before broker.Position, msg broker.Message, news []*cast) (broker.Position, []*cast) {
 	anew := before.Epoch != msg.Epoch && before.Epoch != ""
 	if !anew && before.Epoch != "" && msg.Seq <= before.Seq && !msg.Lost {
 		f.hub.refuse(f.topic, fmt.Errorf("its place %d is not after %d", msg.Seq, before.Seq))
-		return
+		return before, news
 	}
-	var news []*cast
 	if msg.Lost || anew {
 		f.hub.counts.gaps.Add(1)
 		at := msg.Position
@@ -146,11 +177,11 @@ func (f *feed) receive(msg broker.Message) {
 			news = append(news, c)
 		}
 	}
-	f.put(msg.Position, news)
+	return msg.Position, news
 }
 
-// put appends news to the inbox. One that is full has lost what is in it.
-func (f *feed) put(at broker.Position, news []*cast) {
+// put appends news to the inbox. One that is full has lost what is in it. The caller has it handed out if it is due.
+func (f *feed) put(at broker.Position, news []*cast) (due bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.got = at
@@ -162,15 +193,14 @@ func (f *feed) put(at broker.Position, news []*cast) {
 		f.hub.counts.gaps.Add(1)
 		f.inbox, f.waiting = []*cast{{at: at, lost: true}}, 0
 	}
-	f.wake()
+	return f.due()
 }
 
-// wake starts the goroutine if there is something for it. The caller holds mu.
-func (f *feed) wake() {
-	if f.begun && !f.running && len(f.inbox) > 0 {
-		f.running = true
-		f.hub.run(f.hand)
-	}
+// due reports whether there is something to be handed out that nobody hands out, which the caller does then. It holds mu.
+func (f *feed) due() bool {
+	due := f.begun && !f.running && len(f.inbox) > 0
+	f.running = f.running || due
+	return due
 }
 
 // awaitInbox waits until less than half an outbox is to be handed out: who publishes must not be quicker than those who read.
@@ -199,9 +229,11 @@ func (f *feed) awaitInbox(ctx context.Context) error {
 // A round for many members costs a write for each of them, however many messages it has. So where messages come faster than rounds go out the next one
 // waits, for a time that grows with the members, and takes more with it. A round of one message says that they do not: nothing waits behind it.
 const (
-	pausePerMember = 60 * time.Microsecond
+	fewMembers = 16 // the writes of a round for so many are left to who brings it
+
+	pausePerMember = 120 * time.Microsecond
 	shortestPause  = time.Millisecond // a shorter one is none: timers are no finer
-	longestPause   = 80 * time.Millisecond
+	longestPause   = 160 * time.Millisecond
 	fullBatch      = 5 // messages; a smaller round has a shorter pause
 
 	// A round that fills a quarter of an outbox says that there are many more to come, or were: those who read quickly need the time to do so. It is
@@ -215,26 +247,47 @@ func pauseAfter(n, members int) time.Duration {
 	return pause * time.Duration(min(n, fullBatch)-1) / (fullBatch - 1)
 }
 
-// hand hands out what is in the inbox until that is empty.
-func (f *feed) hand() {
-	for {
-		f.rest()
-		batch := f.take()
-		if batch == nil {
+// serve hands out what is in the inbox, in a goroutine of its own if that takes long.
+func (f *feed) serve() {
+	for f.quick() {
+		if !f.handRound() {
 			return
 		}
-		begun := time.Now()
-		sockets := f.handOut(batch)
-		if !f.hub.router.loop.FlushFew(sockets) {
-			f.hub.router.loop.FlushAll(sockets, func() { f.round <- struct{}{} })
-			<-f.round
-		}
-		f.pause = begun.Add(pauseAfter(len(batch), len(sockets)))
-		if sum(batch) >= f.hub.router.opts.Outbox/4 {
-			f.pause = latest(f.pause, time.Now().Add(backlogPause))
-		}
-		f.observe(batch)
 	}
+	f.hub.run(f.hand)
+}
+
+// quick reports whether a round takes no longer than the broker's goroutine may: members are few, nothing pauses, and no function of the application is called.
+func (f *feed) quick() bool {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	return len(f.room.members) <= fewMembers && f.hub.router.opts.Observer == nil && time.Until(f.pause) < shortestPause
+}
+
+// hand hands out what is in the inbox until that is empty.
+func (f *feed) hand() {
+	for f.rest(); f.handRound(); f.rest() {
+	}
+}
+
+// handRound hands out a round. It reports false if there is nothing, and nobody hands out any more.
+func (f *feed) handRound() bool {
+	batch := f.take()
+	if batch == nil {
+		return false
+	}
+	begun := time.Now()
+	sockets := f.handOut(batch)
+	if !f.hub.router.loop.FlushFew(sockets) {
+		f.hub.router.loop.FlushAll(sockets, func() { f.round <- struct{}{} })
+		<-f.round
+	}
+	f.pause = begun.Add(pauseAfter(len(batch), len(sockets)))
+	if sum(batch) >= f.hub.router.opts.Outbox/4 {
+		f.pause = latest(f.pause, time.Now().Add(backlogPause))
+	}
+	f.observe(batch)
+	return true
 }
 
 func sum(batch []*cast) (n int) {

@@ -106,7 +106,7 @@ func (r *Router[S]) Health() error {
 	return nil
 }
 
-// run starts a goroutine that quiet waits for.
+// run starts a goroutine that stop waits for.
 func (h *hub) run(f func()) {
 	h.mu.Lock()
 	h.busy++
@@ -126,7 +126,7 @@ func (h *hub) ran() {
 	}
 }
 
-// stop waits until all feeds have ended, whose connections are gone, and closes a broker that is the hub's own.
+// stop waits until nothing runs for a feed any more, whose connections are gone, and closes a broker that is the hub's own.
 func (h *hub) stop(ctx context.Context) error {
 	h.mu.Lock()
 	idle := h.idle

@@ -58,10 +58,24 @@ func (s *shield) Publish(ctx context.Context, topic string, data []byte, o broke
 	return at, err
 }
 
+// Subscribe is for what is heard now and then.
 func (s *shield) Subscribe(ctx context.Context, topic string, h func(broker.Message)) (at broker.Position, unsubscribe func() error, err error) {
+	return s.subscribe(func() (broker.Position, func() error, error) { return s.Broker.Subscribe(ctx, topic, h) })
+}
+
+// SubscribeBatches has h, which does not block, called by the broker's goroutine for several topics, where it has one.
+func (s *shield) SubscribeBatches(ctx context.Context, topic string, h func([]broker.Message)) (at broker.Position, unsubscribe func() error, err error) {
+	b, ok := s.Broker.(broker.Batcher)
+	if !ok {
+		return s.Subscribe(ctx, topic, func(m broker.Message) { h([]broker.Message{m}) })
+	}
+	return s.subscribe(func() (broker.Position, func() error, error) { return b.SubscribeBatches(ctx, topic, h) })
+}
+
+func (s *shield) subscribe(call func() (broker.Position, func() error, error)) (at broker.Position, unsubscribe func() error, err error) {
 	var end func() error
 	err = s.guard("Subscribe", func() (err error) {
-		at, end, err = s.Broker.Subscribe(ctx, topic, h)
+		at, end, err = call()
 		return err
 	})
 	return at, func() error { return s.guard("unsubscribe", end) }, err

@@ -79,6 +79,13 @@ type Recaller interface {
 	Recall(ctx context.Context, topic string, before Position, limit, bytes int) (messages []Message, more bool, err error)
 }
 
+// A Batcher is a Broker that hands over messages without a goroutine for each subscriber, several at a time where they come quickly.
+type Batcher interface {
+	// SubscribeBatches is Subscribe for an h that is called with all messages that wait for it, at least one, and that never blocks, nor waits for anything
+	// that the Broker does: the goroutine that calls it serves other topics too. The slice is h's.
+	SubscribeBatches(ctx context.Context, topic string, h func([]Message)) (at Position, unsubscribe func() error, err error)
+}
+
 // A Stateful Broker tells how it is.
 type Stateful interface {
 	// Notify calls f with the present state before it returns, and at each change, one call at a time. f must not call Notify or Close.

@@ -19,6 +19,8 @@ const (
 	overdueBytes    = 1 << 20
 	// So many subscribers run at once. One goroutine for each that is behind would be ten thousands within one time slice of who publishes to many topics.
 	maxWorkers = 1000
+	// What is told at once to who takes batches.
+	batchMessages = 256
 )
 
 // memory is the broker of one process. Whoever publishes gives the message its place, appends it to the history and lets the subscribers run;
@@ -66,7 +68,8 @@ func (e *entry) size() int { return len(e.Topic) + len(e.ID) + len(e.Data) }
 // subscription has seen all of its topic up to last.
 type subscription struct {
 	topic   *topic
-	h       func(Message)
+	h       func([]Message)
+	most    int // messages for one call of h
 	last    uint64
 	overdue fifo[*entry] // evicted from history before it saw them
 	bytes   int          // of overdue
@@ -76,7 +79,7 @@ type subscription struct {
 	stopped chan struct{} // made by who waits until it does not run
 }
 
-// New returns a broker inside this process. It also is a [Recaller] and [Stateful], Up until Close makes it Down. Goroutines are there only
+// New returns a broker inside this process. It also is a [Recaller], a [Batcher] and [Stateful], Up until Close makes it Down. Goroutines are there only
 // while they deliver, at most 1,000, and no timers: what has become too old leaves with the next call.
 //
 // Publish never waits for subscribers. Who is slow reads on from the history; of what history gives up meanwhile, each holds up to 1,024
@@ -133,6 +136,14 @@ func (b *memory) Publish(ctx context.Context, name string, data []byte, o Publis
 }
 
 func (b *memory) Subscribe(ctx context.Context, name string, h func(Message)) (Position, func() error, error) {
+	return b.subscribe(ctx, name, 1, func(one []Message) { h(one[0]) })
+}
+
+func (b *memory) SubscribeBatches(ctx context.Context, name string, h func([]Message)) (Position, func() error, error) {
+	return b.subscribe(ctx, name, batchMessages, h)
+}
+
+func (b *memory) subscribe(ctx context.Context, name string, most int, h func([]Message)) (Position, func() error, error) {
 	if err := check(ctx, name); err != nil {
 		return Position{}, nil, fmt.Errorf("broker: Subscribe: %w", err)
 	}
@@ -143,7 +154,7 @@ func (b *memory) Subscribe(ctx context.Context, name string, h func(Message)) (P
 	}
 	b.expire()
 	t := b.topic(name)
-	s := &subscription{topic: t, h: h, last: b.seq}
+	s := &subscription{topic: t, h: h, most: most, last: b.seq}
 	t.subs = append(t.subs, s)
 	return Position{Epoch: b.epoch, Seq: b.seq}, func() error { b.unsubscribe(s); return nil }, nil
 }
@@ -358,8 +369,20 @@ func (b *memory) wake(s *subscription) {
 	}
 }
 
-// pending is what s hears next. A message whose forerunner it has not seen is behind a gap, and so is the end if nothing is left before it.
-func (b *memory) pending(s *subscription) (m Message, ok bool) {
+// pending is what s hears in its next call.
+func (b *memory) pending(s *subscription) (list []Message) {
+	for len(list) < s.most {
+		m, ok := b.following(s)
+		if !ok {
+			break
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// following is what s hears next. A message whose forerunner it has not seen is behind a gap, and so is the end if nothing is left before it.
+func (b *memory) following(s *subscription) (m Message, ok bool) {
 	if s.ended || s.last >= s.topic.last {
 		return m, false
 	}
@@ -389,19 +412,19 @@ func (b *memory) pending(s *subscription) (m Message, ok bool) {
 
 // work lets one subscriber after the other hear all that there is for it.
 func (b *memory) work() {
-	for s, m := b.next(nil); s != nil; s, m = b.next(s) {
-		s.h(m)
+	for s, list := b.next(nil); s != nil; s, list = b.next(s) {
+		s.h(list)
 	}
 }
 
 // next is whom to tell what after s, nil when a worker is not needed any more.
-func (b *memory) next(s *subscription) (*subscription, Message) {
+func (b *memory) next(s *subscription) (*subscription, []Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for {
 		if s != nil {
-			if m, ok := b.pending(s); ok {
-				return s, m
+			if list := b.pending(s); len(list) > 0 {
+				return s, list
 			}
 			s.running = false
 			if s.stopped != nil {
@@ -413,7 +436,7 @@ func (b *memory) next(s *subscription) (*subscription, Message) {
 			if b.closed && b.workers == 0 {
 				close(b.quiet)
 			}
-			return nil, Message{}
+			return nil, nil
 		}
 		s = b.ready.pop()
 		s.ready, s.running = false, true

@@ -18,8 +18,8 @@ import (
 
 // A Subject is a broker under test, and what else can be done to it. What is nil cannot, and the tests that need it are not run.
 type Subject struct {
-	// Broker is connected to a namespace of its own without messages. The suite closes it. If it is a [broker.Historian], [broker.Recaller] or [broker.Stateful]
-	// it is tested as one.
+	// Broker is connected to a namespace of its own without messages. The suite closes it. If it is a [broker.Historian], [broker.Recaller],
+	// [broker.Stateful] or [broker.Batcher] it is tested as one.
 	Broker broker.Broker
 	// Peer connects once more to the same namespace, as another process does. The suite closes what it returns.
 	Peer func() broker.Broker
@@ -33,42 +33,50 @@ type Subject struct {
 	SharesMemory bool
 }
 
-// Run tests the brokers that open makes, each with the given limits; nil: the defaults. What open has to clean up it gives to t.Cleanup.
+// Run tests the brokers that open makes, each with the given limits; nil: the defaults. What open has to clean up it gives to t.Cleanup. What a subscriber hears
+// is tested once more in batches where there is a [broker.Batcher].
 func Run(t *testing.T, open func(t testing.TB, o *broker.Options) Subject) {
-	for _, c := range []struct {
-		name string
-		run  func(*bench)
-	}{
-		{"order", testOrder},
-		{"positions", testPositions},
-		{"ids", testIDs},
-		{"equal ids at once", testEqualIDsAtOnce},
-		{"history", testHistory},
-		{"bounds", testBounds},
-		{"recall", testRecall},
-		{"recall bounds", testRecallBounds},
-		{"recall while publishing", testRecallWhilePublishing},
-		{"age", testAge},
-		{"topics", testTopics},
-		{"topics refused", testTopicsRefused},
-		{"data", testData},
-		{"unsubscribe", testUnsubscribe},
-		{"unsubscribe to zero", testUnsubscribeToZero},
-		{"slow subscriber", testSlowSubscriber},
-		{"many subscribers", testManySubscribers},
-		{"many topics", testManyTopics},
-		{"publish from a subscriber", testPublishFromSubscriber},
-		{"context", testContext},
-		{"notify", testNotify},
-		{"cut", testCut},
-		{"cut while publishing", testCutWhilePublishing},
-		{"restart", testRestart},
-		{"close", testClose},
-		{"close while publishing", testCloseWhilePublishing},
-		{"close while a subscriber runs", testCloseWhileSubscriberRuns},
-	} {
+	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) { c.run(&bench{T: t, open: open}) })
+		if c.heard {
+			t.Run(c.name+", in batches", func(t *testing.T) { c.run(&bench{T: t, open: open, batches: true}) })
+		}
 	}
+}
+
+// tests are the contract. heard: of quick subscribers, which batches are for, too.
+var tests = []struct {
+	name  string
+	run   func(*bench)
+	heard bool
+}{
+	{"order", testOrder, true},
+	{"positions", testPositions, true},
+	{"ids", testIDs, false},
+	{"equal ids at once", testEqualIDsAtOnce, false},
+	{"history", testHistory, false},
+	{"bounds", testBounds, false},
+	{"recall", testRecall, false},
+	{"recall bounds", testRecallBounds, false},
+	{"recall while publishing", testRecallWhilePublishing, false},
+	{"age", testAge, false},
+	{"topics", testTopics, true},
+	{"topics refused", testTopicsRefused, false},
+	{"data", testData, true},
+	{"unsubscribe", testUnsubscribe, true},
+	{"unsubscribe to zero", testUnsubscribeToZero, true},
+	{"slow subscriber", testSlowSubscriber, false},
+	{"many subscribers", testManySubscribers, true},
+	{"many topics", testManyTopics, false},
+	{"publish from a subscriber", testPublishFromSubscriber, false},
+	{"context", testContext, false},
+	{"notify", testNotify, false},
+	{"cut", testCut, true},
+	{"cut while publishing", testCutWhilePublishing, true},
+	{"restart", testRestart, true},
+	{"close", testClose, true},
+	{"close while publishing", testCloseWhilePublishing, true},
+	{"close while a subscriber runs", testCloseWhileSubscriberRuns, false},
 }
 
 // patience is how long the suite waits for what must happen.
@@ -77,7 +85,8 @@ const patience = 30 * time.Second
 // bench is where one test works.
 type bench struct {
 	*testing.T
-	open func(testing.TB, *broker.Options) Subject
+	open    func(testing.TB, *broker.Options) Subject
+	batches bool // subscribers take them
 }
 
 // subject opens a broker, which is closed at the end of the test.
@@ -85,6 +94,9 @@ func (b *bench) subject(o *broker.Options) Subject {
 	b.Helper()
 	s := b.open(b.T, o)
 	b.closeLater(s.Broker)
+	if _, ok := s.Broker.(broker.Batcher); b.batches && !ok {
+		b.Skip("no Batcher")
+	}
 	return s
 }
 
@@ -132,6 +144,21 @@ func (b *bench) subscribe(br broker.Broker, topic string) *inbox {
 	in := newInbox(b)
 	in.listen(br, topic)
 	return in
+}
+
+// listen subscribes h as the test has it.
+func (b *bench) listen(ctx context.Context, br broker.Broker, topic string, h func(broker.Message)) (broker.Position, func() error, error) {
+	if !b.batches {
+		return br.Subscribe(ctx, topic, h)
+	}
+	return br.(broker.Batcher).SubscribeBatches(ctx, topic, func(list []broker.Message) {
+		if len(list) == 0 {
+			b.Error("a batch without messages")
+		}
+		for _, m := range list {
+			h(m)
+		}
+	})
 }
 
 func (b *bench) history(br broker.Broker, topic string, since broker.Position, limit int) ([]broker.Message, error) {
@@ -189,7 +216,7 @@ func newInbox(b *bench) *inbox { return &inbox{b: b, some: make(chan struct{}, 1
 func (in *inbox) listen(br broker.Broker, topic string) {
 	in.b.Helper()
 	var err error
-	in.at, in.unsubscribe, err = br.Subscribe(in.b.ctx(), topic, in.hear)
+	in.at, in.unsubscribe, err = in.b.listen(in.b.ctx(), br, topic, in.hear)
 	if err != nil {
 		in.b.Fatalf("Subscribe to %q: %v", topic, err)
 	}

@@ -16,7 +16,7 @@ func testClose(b *bench) {
 	peer := b.peer(s)
 	var over atomic.Bool
 	heard := make(chan struct{}, 1)
-	_, unsubscribe, err := s.Broker.Subscribe(b.ctx(), "a", func(broker.Message) {
+	_, unsubscribe, err := b.listen(b.ctx(), s.Broker, "a", func(broker.Message) {
 		if over.Load() {
 			b.Error("a subscriber was called after Close")
 		}
@@ -47,7 +47,7 @@ func testClose(b *bench) {
 	if _, err := s.Broker.Publish(b.ctx(), "a", nil, broker.PublishOptions{}); !errors.Is(err, broker.ErrClosed) {
 		b.Errorf("Publish after Close: %v, want ErrClosed", err)
 	}
-	if _, _, err := s.Broker.Subscribe(b.ctx(), "a", func(broker.Message) {}); !errors.Is(err, broker.ErrClosed) {
+	if _, _, err := b.listen(b.ctx(), s.Broker, "a", func(broker.Message) {}); !errors.Is(err, broker.ErrClosed) {
 		b.Errorf("Subscribe after Close: %v, want ErrClosed", err)
 	}
 	if _, ok := s.Broker.(broker.Historian); ok {
@@ -87,7 +87,7 @@ func testCloseWhilePublishing(b *bench) {
 		})
 		wg.Go(func() {
 			for i := 0; ; i++ {
-				_, unsubscribe, err := s.Broker.Subscribe(b.Context(), fmt.Sprint("b", w), func(broker.Message) {})
+				_, unsubscribe, err := b.listen(b.Context(), s.Broker, fmt.Sprint("b", w), func(broker.Message) {})
 				if i == 0 {
 					started <- struct{}{}
 				}
@@ -120,7 +120,7 @@ func testCloseWhileSubscriberRuns(b *bench) {
 	entered, release := make(chan struct{}, 1), make(chan struct{})
 	open := sync.OnceFunc(func() { close(release) })
 	b.Cleanup(open)
-	if _, _, err := s.Broker.Subscribe(b.ctx(), "a", func(broker.Message) {
+	if _, _, err := b.listen(b.ctx(), s.Broker, "a", func(broker.Message) {
 		entered <- struct{}{}
 		<-release
 	}); err != nil {

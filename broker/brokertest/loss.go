@@ -52,7 +52,7 @@ func (b *bench) fails(br broker.Broker) {
 	if !errors.Is(err, broker.ErrUnavailable) {
 		b.Errorf("Publish while cut off: %v, want ErrUnavailable", err)
 	}
-	if _, _, err := br.Subscribe(b.ctx(), "new", func(broker.Message) {}); !errors.Is(err, broker.ErrUnavailable) {
+	if _, _, err := b.listen(b.ctx(), br, "new", func(broker.Message) {}); !errors.Is(err, broker.ErrUnavailable) {
 		b.Errorf("Subscribe while cut off: %v, want ErrUnavailable", err)
 	}
 	if _, ok := br.(broker.Historian); ok {

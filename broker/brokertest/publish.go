@@ -234,7 +234,7 @@ func testTopicsRefused(b *bench) {
 	for _, topic := range []string{"", strings.Repeat("x", 1025), strings.Repeat(".", 1025), strings.Repeat("x", 10<<10)} {
 		_, err := s.Broker.Publish(b.ctx(), topic, []byte("x"), broker.PublishOptions{})
 		b.refused(fmt.Sprintf("Publish to a topic of %d bytes", len(topic)), err)
-		_, _, err = s.Broker.Subscribe(b.ctx(), topic, in.hear)
+		_, _, err = b.listen(b.ctx(), s.Broker, topic, in.hear)
 		b.refused(fmt.Sprintf("Subscribe to a topic of %d bytes", len(topic)), err)
 		if _, ok := s.Broker.(broker.Historian); ok {
 			_, err := b.history(s.Broker, topic, broker.Position{}, 0)
@@ -314,7 +314,7 @@ func testContext(b *bench) {
 	if _, err := s.Broker.Publish(ctx, "a", []byte("never"), broker.PublishOptions{}); !errors.Is(err, context.Canceled) {
 		b.Errorf("Publish: %v, want context.Canceled", err)
 	}
-	if _, _, err := s.Broker.Subscribe(ctx, "a", in.hear); !errors.Is(err, context.Canceled) {
+	if _, _, err := b.listen(ctx, s.Broker, "a", in.hear); !errors.Is(err, context.Canceled) {
 		b.Errorf("Subscribe: %v, want context.Canceled", err)
 	}
 	if h, ok := s.Broker.(broker.Historian); ok {

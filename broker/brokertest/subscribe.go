@@ -56,7 +56,7 @@ func testUnsubscribe(b *bench) {
 func comeAndGo(b *bench, br broker.Broker) {
 	var over atomic.Bool
 	heard := make(chan struct{}, 1)
-	_, unsubscribe, err := br.Subscribe(b.Context(), "a", func(broker.Message) {
+	_, unsubscribe, err := b.listen(b.Context(), br, "a", func(broker.Message) {
 		if over.Load() {
 			b.Error("a subscriber was called after unsubscribe")
 		}
@@ -116,7 +116,7 @@ func testSlowSubscriber(b *bench) {
 			s := b.subject(c.options)
 			entered, release := make(chan struct{}, 1), make(chan struct{})
 			slow := newInbox(b)
-			at, _, err := s.Broker.Subscribe(b.ctx(), "a", func(m broker.Message) {
+			at, _, err := b.listen(b.ctx(), s.Broker, "a", func(m broker.Message) {
 				select {
 				case entered <- struct{}{}:
 				default:
@@ -234,7 +234,7 @@ func testManyTopics(b *bench) {
 		}
 	}
 	each(func(i int) (err error) {
-		_, unsubscribe[i], err = s.Broker.Subscribe(b.Context(), fmt.Sprint("topic ", i), func(m broker.Message) {
+		_, unsubscribe[i], err = b.listen(b.Context(), s.Broker, fmt.Sprint("topic ", i), func(m broker.Message) {
 			if heard[i].Add(1); m.Lost || string(m.Data) != fmt.Sprint(i) {
 				b.Errorf("topic %d heard %q, Lost: %v", i, m.Data, m.Lost)
 			}
@@ -281,7 +281,7 @@ func testPublishFromSubscriber(b *bench) {
 	echo := b.subscribe(s.Broker, "echo")
 	var unsubscribe func() error
 	ready, stopped := make(chan struct{}), make(chan error, 1)
-	_, unsubscribe, err := s.Broker.Subscribe(b.ctx(), "a", func(m broker.Message) {
+	_, unsubscribe, err := b.listen(b.ctx(), s.Broker, "a", func(m broker.Message) {
 		<-ready
 		if len(m.Data) == 10 {
 			go func() { stopped <- unsubscribe() }()

@@ -19,6 +19,15 @@ const (
 // Subscribe returns when the server has the subscription. While there is no connection it fails with ErrUnavailable at once. A handler that is
 // behind by more than 8,192 messages or 16 MiB has lost what comes until it has none left.
 func (b *Broker) Subscribe(ctx context.Context, name string, h func(broker.Message)) (broker.Position, func() error, error) {
+	return b.subscribe(ctx, name, 1, func(one []broker.Message) { h(one[0]) })
+}
+
+// SubscribeBatches is Subscribe for a handler that never blocks and takes all messages at once that have arrived.
+func (b *Broker) SubscribeBatches(ctx context.Context, name string, h func([]broker.Message)) (broker.Position, func() error, error) {
+	return b.subscribe(ctx, name, 0, h)
+}
+
+func (b *Broker) subscribe(ctx context.Context, name string, most int, h func([]broker.Message)) (broker.Position, func() error, error) {
 	if err := checkTopic(name); err != nil {
 		return broker.Position{}, nil, err
 	}
@@ -32,8 +41,8 @@ func (b *Broker) Subscribe(ctx context.Context, name string, h func(broker.Messa
 		return broker.Position{}, nil, broker.ErrUnavailable
 	}
 	s := b.shardOf(name)
-	sub := &subscriber{b: b, h: h, joined: make(chan joined, 1)}
-	s.todo.add(func() { s.subscribe(name, sub) })
+	sub := &subscriber{shard: s, h: h, most: most, joined: make(chan joined, 1)}
+	s.do(func() { s.subscribe(name, sub) })
 	var once sync.Once
 	unsubscribe := func() error {
 		once.Do(func() { s.unsubscribe(name, sub) })
@@ -63,7 +72,7 @@ func (s *shard) subscribe(name string, sub *subscriber) {
 		s.b.stats.topics.Add(1)
 		t.join()
 	}
-	t.subs = append(slices.Clip(t.subs), sub) // a copy: a handler may be running over them
+	t.subs = append(t.subs, sub)
 	if t.joining {
 		t.waiting = append(t.waiting, sub)
 	} else {
@@ -73,29 +82,27 @@ func (s *shard) subscribe(name string, sub *subscriber) {
 
 // unsubscribe returns when h is not called any more.
 func (s *shard) unsubscribe(name string, sub *subscriber) {
-	var last *nats.Subscription
-	removed := s.do(func() {
+	s.do(func() {
 		t := s.topics[s.life.out+token(name)]
 		if t == nil {
 			return
 		}
 		is := func(x *subscriber) bool { return x == sub }
-		t.subs = slices.DeleteFunc(slices.Clone(t.subs), is)
+		t.subs = slices.DeleteFunc(t.subs, is)
 		t.waiting = slices.DeleteFunc(t.waiting, is)
 		if len(t.subs) == 0 {
-			last = t.remove()
+			t.remove()
 		}
 	})
-	if removed && last != nil { // a broker that is closed may still be at it
-		last.Unsubscribe() // fails only where there is no subscription any more
-	}
 	sub.end()
 }
 
-func (t *topic) remove() *nats.Subscription {
+func (t *topic) remove() {
 	t.unhold(len(t.held))
 	t.shard.forget(t)
-	return t.sub
+	if t.sub != nil {
+		t.shard.b.leaves.add(t.sub)
+	}
 }
 
 func (t *topic) join() {
@@ -114,16 +121,21 @@ type joinRequest struct {
 	err  error
 }
 
-// runJoins subscribes all topics that came within joinEvery with one question.
+// runJoins subscribes all topics that came within joinEvery with one question, and unsubscribes those that are not wanted any more.
 func (b *Broker) runJoins() {
 	for {
 		select {
 		case <-b.joins.wake:
+		case <-b.leaves.wake:
 		case <-b.ctx.Done():
 			return
 		}
 		begin := time.Now()
-		if batch := b.joins.take(joinMost); len(batch) > 0 {
+		batch := b.joins.take(joinMost)
+		for _, sub := range b.leaves.take(0) { // before the batch has the same topic again, whose messages would arrive twice
+			sub.Unsubscribe() // fails only where there is no subscription any more
+		}
+		if len(batch) > 0 {
 			b.join(batch)
 		}
 		if sleep(b.ctx, joinEvery-time.Since(begin)) != nil {
@@ -149,7 +161,7 @@ func (b *Broker) join(batch []joinRequest) {
 		if len(mine) == 0 {
 			continue
 		}
-		s.todo.add(func() {
+		s.do(func() {
 			_, now, _ := b.state.now()
 			for _, r := range mine {
 				switch {
@@ -203,12 +215,12 @@ func (s *shard) joined(r joinRequest, at uint64, p proof) {
 		if r.sub != nil {
 			r.sub.Unsubscribe()
 		}
-		t.subs = slices.DeleteFunc(slices.Clone(t.subs), func(x *subscriber) bool { return slices.Contains(waiting, x) })
+		t.subs = slices.DeleteFunc(t.subs, func(x *subscriber) bool { return slices.Contains(waiting, x) })
 		if len(t.subs) == 0 {
 			t.remove()
 		} else if up, _, _ := s.b.state.now(); up { // else the end of the outage takes it up
 			s.b.keep.check()
-			s.b.after(int(retryEvery/time.Millisecond), func() { s.todo.add(func() { s.joinAgain(t) }) })
+			s.b.after(int(retryEvery/time.Millisecond), func() { s.do(func() { s.joinAgain(t) }) })
 		}
 		for _, sub := range waiting {
 			sub.joined <- joined{err: r.err}

@@ -143,7 +143,7 @@ func (b *Broker) checkStream(up bool, outage uint64) bool {
 	}
 	k.changed = false
 	for _, s := range b.shards {
-		s.todo.add(s.rejoin) // behind the change of the state: a join that failed before it is taken up
+		s.do(s.rejoin) // behind the change of the state: a join that failed before it is taken up
 	}
 	return true
 }
@@ -153,7 +153,7 @@ func (b *Broker) changeLife(info *jetstream.StreamInfo) {
 	l := lifeOf(info)
 	b.life.Store(l)
 	for _, s := range b.shards {
-		s.todo.add(func() { s.changeLife(l) })
+		s.do(func() { s.changeLife(l) })
 	}
 }
 
@@ -187,11 +187,9 @@ func (s *shard) rejoin() {
 // inShards runs f in every shard, one after the other.
 func (b *Broker) inShards(f func(s *shard)) bool {
 	for _, s := range b.shards {
-		if !s.do(func() { f(s) }) {
-			return false
-		}
+		s.do(func() { f(s) })
 	}
-	return true
+	return b.ctx.Err() == nil
 }
 
 // sweep reads the stream once, from the topic that is farthest behind, and gives each topic what it lacks.
@@ -357,7 +355,7 @@ func (b *Broker) checkTails() {
 		of[t.t.shard] = append(of[t.t.shard], t)
 	}
 	for s, tails := range of {
-		s.todo.add(func() { s.checked(l, tails, complete, info.State.FirstSeq) })
+		s.do(func() { s.checked(l, tails, complete, info.State.FirstSeq) })
 	}
 }
 
@@ -447,7 +445,7 @@ func (s *shard) checked(l *life, tails []*tail, complete, first uint64) {
 		}
 	}
 	if len(late) > 0 {
-		s.b.after(lookAfter, func() { s.todo.add(func() { s.fillLate(l, late) }) })
+		s.b.after(lookAfter, func() { s.do(func() { s.fillLate(l, late) }) })
 	}
 }
 
@@ -482,7 +480,7 @@ func (b *Broker) runFills() {
 			if err == nil {
 				info, err = b.infos.get(b.ctx)
 			}
-			r.t.shard.todo.add(func() { r.t.shard.filled(r, recs, more, info, err) })
+			r.t.shard.do(func() { r.t.shard.filled(r, recs, more, info, err) })
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 const maxTopic = 1024
 
-// Broker is a connection to NATS. It implements [broker.Broker], [broker.Recaller] and [broker.Stateful].
+// Broker is a connection to NATS. It implements [broker.Broker], [broker.Recaller], [broker.Stateful] and [broker.Batcher].
 type Broker struct {
 	o     Options
 	log   *minuteLog
@@ -45,6 +45,7 @@ type Broker struct {
 	seed   maphash.Seed
 	shards []*shard
 	joins  queue[joinRequest]
+	leaves queue[*nats.Subscription]
 	fills  queue[fillRequest]
 	pasts  queue[*historyRequest]
 	keep   keeper
@@ -65,6 +66,7 @@ func Connect(ctx context.Context, url string, o *Options) (*Broker, error) {
 		idPrefix: rand.Text()[:16] + "-",
 		seed:     maphash.MakeSeed(),
 		joins:    newQueue[joinRequest](),
+		leaves:   newQueue[*nats.Subscription](),
 		fills:    newQueue[fillRequest](),
 		pasts:    newQueue[*historyRequest](),
 		keep:     keeper{wake: make(chan struct{}, 1)},
@@ -151,7 +153,7 @@ func (b *Broker) serverHas(major, minor int) bool {
 }
 
 func (b *Broker) start() {
-	for range min(max(runtime.GOMAXPROCS(0), 2), 8) {
+	for range max(runtime.GOMAXPROCS(0), 2) {
 		b.shards = append(b.shards, newShard(b))
 	}
 	for _, s := range b.shards {

@@ -1,6 +1,7 @@
 package natsbroker
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/wsrouter-go/wsrouter/broker"
@@ -12,10 +13,12 @@ const (
 	waitingBytes = 16 << 20
 )
 
-// subscriber has a goroutine while there is something that its handler has not seen.
+// subscriber has a goroutine while there is something that its handler has not seen. One that takes batches has none: its shard's
+// calls its handler.
 type subscriber struct {
-	b      *Broker
-	h      func(broker.Message)
+	shard  *shard
+	h      func([]broker.Message)
+	most   int         // messages for one call of h; 0: all, and the subscriber takes batches
 	joined chan joined // one value
 
 	mu      sync.Mutex
@@ -32,61 +35,72 @@ type joined struct {
 	err error
 }
 
-// push is called by the topic's shard.
+// push is called with shard.mu held.
 func (s *subscriber) push(m broker.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.ended:
+	case s.ended || s.shard.b.ctx.Err() != nil: // behind which its shard calls nobody
 		return
 	case s.lost == nil && len(s.waiting) < mostWaiting && s.bytes+len(m.Data) <= waitingBytes:
 		s.waiting = append(s.waiting, m)
 		s.bytes += len(m.Data)
 	default:
 		if s.lost == nil {
-			s.b.stats.losses.Add(1)
+			s.shard.b.stats.losses.Add(1)
 		}
 		s.lost = &broker.Message{Topic: m.Topic, Position: broker.Position{Epoch: m.Epoch, Seq: m.Seq}, Lost: true}
 	}
-	if !s.running {
-		s.running = true
-		s.b.wg.Go(s.deliver)
+	switch {
+	case s.running:
+		return
+	case s.most == 0:
+		s.shard.due = append(s.shard.due, s)
+	default:
+		s.shard.b.wg.Go(s.deliver)
 	}
+	s.running = true
 }
 
 func (s *subscriber) deliver() {
-	for {
-		m, ok := s.next()
-		if !ok {
-			return
-		}
-		s.h(m)
+	for list := s.next(); len(list) > 0; list = s.next() {
+		s.h(list)
 	}
 }
 
-func (s *subscriber) next() (m broker.Message, ok bool) {
+// next is what h is called with next, nothing if the subscriber runs no longer.
+func (s *subscriber) next() (list []broker.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.ended || s.b.ctx.Err() != nil:
+	case s.ended || s.shard.b.ctx.Err() != nil:
 		s.waiting, s.lost = nil, nil
 	case len(s.waiting) > 0:
-		m = s.waiting[0]
-		s.waiting[0] = broker.Message{}
-		if s.waiting = s.waiting[1:]; len(s.waiting) == 0 {
-			s.waiting = nil
-		}
-		s.bytes -= len(m.Data)
-		return m, true
+		return s.take()
 	case s.lost != nil:
-		m, s.lost = *s.lost, nil
-		return m, true
+		list, s.lost = []broker.Message{*s.lost}, nil
+		return list
 	}
 	s.running = false
 	if s.stopped != nil {
 		close(s.stopped)
 	}
-	return m, false
+	return nil
+}
+
+// take takes from what is waiting. The caller holds mu.
+func (s *subscriber) take() (list []broker.Message) {
+	if s.most == 0 || len(s.waiting) <= s.most {
+		list, s.waiting, s.bytes = s.waiting, nil, 0
+		return list
+	}
+	list = slices.Clone(s.waiting[:s.most])
+	clear(s.waiting[:s.most])
+	s.waiting = s.waiting[s.most:]
+	for _, m := range list {
+		s.bytes -= len(m.Data)
+	}
+	return list
 }
 
 // end returns when the handler is not called any more.

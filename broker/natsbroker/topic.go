@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 
@@ -14,6 +15,7 @@ import (
 var arrivals = 8192
 
 const (
+	mostAtOnce = 256      // messages that arrive before handlers are called
 	mostHeld   = 4096     // messages of a shard that wait for others to be read before them; beyond, they are dropped and read too
 	heldBytes  = 16 << 20 // of them
 	mostTries  = 10       // to read what a message says was before it
@@ -21,15 +23,17 @@ const (
 	firstPause = 20       // milliseconds
 )
 
-// shard delivers the messages of its topics, all on one goroutine, to which everything in it and in its topics belongs.
+// shard delivers the messages of its topics.
 type shard struct {
 	b       *Broker
 	arrived chan *nats.Msg
-	todo    queue[func()]
+	wake    chan struct{} // has a value while somebody may be due
 
+	mu     sync.Mutex // of all below, and of its topics
 	life   *life
 	topics map[string]*topic // by the subject that they are delivered on
 	peak   int               // the most that topics has held
+	due    []*subscriber     // take batches, and have something to be called with
 
 	held, heldBytes int
 }
@@ -86,35 +90,53 @@ func (t *topic) now(p proof) proof {
 func (t *topic) unbroken() bool { return t.since.alone && t.since == t.now(t.shard.b.connection()) }
 
 func newShard(b *Broker) *shard {
-	return &shard{b: b, arrived: make(chan *nats.Msg, arrivals), todo: newQueue[func()](), life: b.life.Load(), topics: map[string]*topic{}}
+	return &shard{b: b, arrived: make(chan *nats.Msg, arrivals), wake: make(chan struct{}, 1), life: b.life.Load(), topics: map[string]*topic{}}
 }
 
 func (s *shard) run() {
 	for {
 		select {
 		case m := <-s.arrived:
+			s.mu.Lock()
 			s.arrive(m)
-		case <-s.todo.wake:
-			for _, f := range s.todo.take(0) {
-				f()
+			for range min(len(s.arrived), mostAtOnce-1) {
+				s.arrive(<-s.arrived)
 			}
+			s.mu.Unlock()
+		case <-s.wake:
 		case <-s.b.ctx.Done():
+			s.deliver() // nothing more, but says so
 			return
+		}
+		s.deliver()
+	}
+}
+
+// deliver calls the handlers of those that take batches.
+func (s *shard) deliver() {
+	s.mu.Lock()
+	due := s.due
+	s.due = nil
+	s.mu.Unlock()
+	for _, sub := range due {
+		sub.deliver()
+	}
+}
+
+// do runs f with mu held.
+func (s *shard) do(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+	if len(s.due) > 0 {
+		select {
+		case s.wake <- struct{}{}:
+		default:
 		}
 	}
 }
 
-// do runs f in the shard and waits for it; false: the broker was closed.
-func (s *shard) do(f func()) bool {
-	done := make(chan struct{})
-	s.todo.add(func() { f(); close(done) })
-	select {
-	case <-done:
-		return true
-	case <-s.b.ctx.Done():
-		return false
-	}
-}
+// Below, the caller holds mu.
 
 func (s *shard) arrive(m *nats.Msg) {
 	t := s.topics[m.Subject]
@@ -280,7 +302,7 @@ func (t *topic) retry() {
 	}
 	live, s := t.live, t.shard
 	s.b.after(firstPause*t.tries, func() {
-		s.todo.add(func() {
+		s.do(func() {
 			if s.topics[live] == t && len(t.held) > 0 {
 				t.fill()
 			}

@@ -42,6 +42,7 @@ func newBroker(config string) (reliability.Verbs, error) {
 	return reliability.Verbs{
 		"address":       reliability.Verb(func(struct{}) (string, error) { return s.Addr().String(), nil }),
 		"usage":         reliability.Verb(func(struct{}) (usage, error) { return used() }),
+		"profile":       reliability.Verb(profile),
 		"subscriptions": reliability.Verb(func(struct{}) (int, error) { return int(s.NumSubscriptions()), nil }),
 	}, nil
 }

@@ -74,11 +74,12 @@ func newLoad(string) (reliability.Verbs, error) {
 	}
 	go l.run() // until the process ends
 	return reliability.Verbs{
-		"dial":   reliability.Verb(l.dial),
-		"heard":  reliability.Verb(l.tell),
-		"notes":  reliability.Verb(func(struct{}) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.notes, l.trouble }),
-		"forget": reliability.Verb(func(struct{}) (any, error) { return nil, l.forget() }),
-		"usage":  reliability.Verb(func(struct{}) (usage, error) { return used() }),
+		"dial":    reliability.Verb(l.dial),
+		"heard":   reliability.Verb(l.tell),
+		"notes":   reliability.Verb(func(struct{}) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.notes, l.trouble }),
+		"forget":  reliability.Verb(func(struct{}) (any, error) { return nil, l.forget() }),
+		"usage":   reliability.Verb(func(struct{}) (usage, error) { return used() }),
+		"profile": reliability.Verb(profile),
 	}, nil
 }
 

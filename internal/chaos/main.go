@@ -37,6 +37,7 @@ var (
 	cutOff     = cutoff{Socks: 300, PerSecond: 100, Pairs: 5}
 	comesBack  = reconnect{Clients: 5000, Missed: 10}
 	comesGoes  = churn{Clients: 200, Rooms: 10_000, PerSecond: 1000, Stay: 5 * time.Second, Publishes: 200, For: time.Minute}
+	whoIsThere = presence{Members: 100}
 	commandSet = []command{
 		{"soak", "clients that resume, while everything fails", func(f *flag.FlagSet) {
 			s := &soakFlags
@@ -82,6 +83,9 @@ var (
 			f.Float64Var(&comesGoes.Publishes, "publishes", comesGoes.Publishes, "a second")
 			f.DurationVar(&comesGoes.For, "time", comesGoes.For, "of joins")
 		}, func(say func(string, ...any)) (report, error) { return comesGoes.run(say) }},
+		{"presence", "how long members of a node are believed to be there that is not", func(f *flag.FlagSet) {
+			f.IntVar(&whoIsThere.Members, "members", whoIsThere.Members, "of each node")
+		}, func(say func(string, ...any)) (report, error) { return whoIsThere.run(say) }},
 	}
 )
 

@@ -30,6 +30,8 @@ type nodeConfig struct {
 	Ping, Pong time.Duration
 	Outbox     int
 	Idle       bool
+	Presence   bool   // rooms tell who is in them, by the names of their nodes
+	Routers    int    // that share the broker, and get connections and publishes in turn; 0: one
 	History    int    // messages that the broker keeps
 	Log        string // a file, which is appended to; "": none
 }
@@ -62,12 +64,18 @@ func newNote(number uint64, due time.Time, pad string) note {
 	return note{Number: fmt.Sprintf("%010d", number), Due: fmt.Sprintf("%016d", due.UnixMicro()), Pad: pad}
 }
 
-// node is the process that holds a router.
+// node is the process that holds a router, or several.
 type node struct {
 	cfg     nodeConfig
 	broker  *watched
-	router  *wsrouter.Router[visitor]
+	routers []*wsrouter.Router[visitor]
+	turn    atomic.Uint64
 	address string
+}
+
+// router is the next one in turn.
+func (n *node) router() *wsrouter.Router[visitor] {
+	return n.routers[n.turn.Add(1)%uint64(len(n.routers))]
 }
 
 func newNode(config string) (reliability.Verbs, error) {
@@ -88,49 +96,61 @@ func newNode(config string) (reliability.Verbs, error) {
 		return nil, err
 	}
 	n.broker = &watched{Broker: b}
-	n.declare(log)
+	for range max(n.cfg.Routers, 1) {
+		n.routers = append(n.routers, n.declare(log))
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	n.address = l.Addr().String()
-	srv := &http.Server{Handler: n.router, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError)}
+	turns := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { n.router().ServeHTTP(w, r) })
+	srv := &http.Server{Handler: turns, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError)}
 	go func() { _ = srv.Serve(l) }() // until the process ends
 	return reliability.Verbs{
 		"address": reliability.Verb(func(struct{}) (string, error) { return n.address, nil }),
 		"usage":   reliability.Verb(func(struct{}) (usage, error) { return used() }),
-		"health":  reliability.Verb(func(struct{}) (any, error) { return nil, n.router.Health() }),
+		"health":  reliability.Verb(func(struct{}) (any, error) { return nil, n.router().Health() }),
 		"publish": reliability.Verb(n.publish),
+		"shutdown": reliability.Verb(func(struct{}) (any, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			return nil, n.router().Shutdown(ctx)
+		}),
 		"stream":  reliability.Verb(n.stream),
 		"profile": reliability.Verb(profile),
 		"broker":  reliability.Verb(func(struct{}) (brokerUse, error) { return n.broker.take(), nil }),
 	}, nil
 }
 
-func (n *node) declare(log *slog.Logger) {
-	n.router = wsrouter.New[visitor](&wsrouter.Options{
+func (n *node) declare(log *slog.Logger) *wsrouter.Router[visitor] {
+	router := wsrouter.New[visitor](&wsrouter.Options{
 		Broker: n.broker, Resume: &wsrouter.Resume{}, Logger: log, Idle: n.cfg.Idle,
 		PingInterval: n.cfg.Ping, PongTimeout: n.cfg.Pong, Outbox: n.cfg.Outbox,
 	})
-	n.router.Sends(note{})
-	n.router.OnConnect(func(_ context.Context, c *wsrouter.Conn[visitor]) error {
+	router.Sends(note{})
+	if n.cfg.Presence {
+		wsrouter.Presence(router, func(*wsrouter.Conn[visitor], string) string { return n.cfg.Name })
+	}
+	router.OnConnect(func(_ context.Context, c *wsrouter.Conn[visitor]) error {
 		if c.Session.Rooms == "" {
 			return nil
 		}
 		for room := range strings.SplitSeq(c.Session.Rooms, ",") {
-			if err := n.router.Room(room).Join(c); err != nil {
+			if err := router.Room(room).Join(c); err != nil {
 				return wsrouter.Close(1013, "come back later") // the broker is away
 			}
 		}
 		return nil
 	})
-	wsrouter.Receive(n.router, func(_ context.Context, c *wsrouter.Conn[visitor], m enter) error {
-		return n.router.Room(m.Room).Join(c)
+	wsrouter.Receive(router, func(_ context.Context, c *wsrouter.Conn[visitor], m enter) error {
+		return router.Room(m.Room).Join(c)
 	})
-	wsrouter.Receive(n.router, func(_ context.Context, c *wsrouter.Conn[visitor], m leave) error {
-		n.router.Room(m.Room).Leave(c)
+	wsrouter.Receive(router, func(_ context.Context, c *wsrouter.Conn[visitor], m leave) error {
+		router.Room(m.Room).Leave(c)
 		return nil
 	})
+	return router
 }
 
 // publication is one message to be published.
@@ -147,7 +167,7 @@ type published struct {
 }
 
 func (n *node) publish(p publication) (published, error) {
-	err := n.router.Room(p.Room).Broadcast(context.Background(), newNote(uint64(p.Number), time.Now(), p.Pad))
+	err := n.router().Room(p.Room).Broadcast(context.Background(), newNote(uint64(p.Number), time.Now(), p.Pad))
 	return outcomeOf(err), nil
 }
 
@@ -212,7 +232,7 @@ func (n *node) stream(s streaming) (out streamed, err error) {
 			for i := range due {
 				number := s.First + i*s.Step
 				at := s.at(i)
-				p := outcomeOf(n.router.Room(roomName(number%s.Rooms)).Broadcast(context.Background(), newNote(uint64(number), at, s.Pad)))
+				p := outcomeOf(n.router().Room(roomName(number%s.Rooms)).Broadcast(context.Background(), newNote(uint64(number), at, s.Pad)))
 				mu.Lock()
 				out.Outcomes[p.Outcome]++
 				if out.Err == "" {
@@ -261,7 +281,15 @@ type brokerUse struct {
 }
 
 func (w *watched) Subscribe(ctx context.Context, topic string, h func(broker.Message)) (broker.Position, func() error, error) {
-	at, unsubscribe, err := w.Broker.Subscribe(ctx, topic, h)
+	return w.count(w.Broker.Subscribe(ctx, topic, h))
+}
+
+func (w *watched) SubscribeBatches(ctx context.Context, topic string, h func([]broker.Message)) (broker.Position, func() error, error) {
+	return w.count(w.Broker.(broker.Batcher).SubscribeBatches(ctx, topic, h))
+}
+
+// count counts a subscription until it ends.
+func (w *watched) count(at broker.Position, unsubscribe func() error, err error) (broker.Position, func() error, error) {
 	if err != nil {
 		return at, unsubscribe, err
 	}

@@ -3,9 +3,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/wsrouter-go/wsrouter/internal/reliability"
 )
 
 // throughput is what the bars of that name ask for.
@@ -19,10 +24,20 @@ type throughput struct {
 	Profile   string // prefix of files for CPU profiles of the nodes; "": none
 }
 
-// bed is a cluster of three nodes, or one node with a broker of its own, under a load.
-func (t throughput) bed(nats bool, cr crowded) (*bed, error) {
+// A side of a comparison.
+type side string
+
+const (
+	overNATS  side = "three nodes over NATS"
+	inProcess side = "three routers in one process"
+	alone     side = "one router"
+)
+
+// bed is a side under a load.
+func (t throughput) bed(s side, cr crowded) (*bed, error) {
 	cfg := nodeConfig{Idle: t.Idle}
-	if !nats {
+	if s != overNATS {
+		cfg.Routers = map[side]int{inProcess: 3, alone: 1}[s]
 		c, err := startAlone(cfg)
 		if err != nil {
 			return nil, err
@@ -41,8 +56,8 @@ func (t throughput) bed(nats bool, cr crowded) (*bed, error) {
 }
 
 // once is one flow on a bed of its own, after a warm-up.
-func (t throughput) once(nats bool, cr crowded, f flow) (c cost, err error) {
-	b, err := t.bed(nats, cr)
+func (t throughput) once(s side, cr crowded, f flow) (c cost, err error) {
+	b, err := t.bed(s, cr)
 	if b != nil {
 		defer b.stop()
 	}
@@ -56,34 +71,45 @@ func (t throughput) once(nats bool, cr crowded, f flow) (c cost, err error) {
 	}
 	return b.pour(f, func() {
 		if t.Profile != "" {
-			b.profile(fmt.Sprintf("%s%d-%s", t.Profile, cr.Rooms, b.nodes[0].cfg.Name), f.For)
+			b.profile(fmt.Sprintf("%s%d-%s-", t.Profile, cr.Rooms, strings.Fields(string(s))[1]), f.For)
 		}
 	})
 }
 
-// profile has the first node write a profile.
-func (b *bed) profile(path string, d time.Duration) {
-	if err := b.nodes[0].ask("profile", profiling{path + ".prof", d}, nil); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+// profile has the first node, the broker and the load write profiles.
+func (b *bed) profile(prefix string, d time.Duration) {
+	node, _ := b.nodes[0].running()
+	of := map[string]*reliability.Process{"node": node, "load": b.load.Process}
+	if b.broker != nil {
+		of["broker"] = b.broker.Process
 	}
+	var wg sync.WaitGroup
+	for name, p := range of {
+		wg.Go(func() {
+			if err := p.Ask(context.Background(), "profile", profiling{prefix + name + ".prof", d}, nil); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
-// pairs are rounds of both brokers: the last over NATS, and the median of the ratios of what a delivery costs.
-func (t throughput) pairs(cr crowded, f flow, say func(string, ...any)) (nats cost, ratio float64, err error) {
+// pairs are rounds of the same rooms, clients and routers over NATS and in one process, so that nothing but the broker differs: the last over NATS, and
+// the median of the ratios of what a delivery costs. one is the cost where one router has all clients.
+func (t throughput) pairs(cr crowded, f flow, say func(string, ...any)) (nats, one cost, ratio float64, err error) {
+	measure := func(s side) (c cost) {
+		if err == nil {
+			c, err = t.once(s, cr, f)
+			say("%d rooms, %s: %v", cr.Rooms, s, &c)
+		}
+		return c
+	}
 	var ratios []float64
 	for range t.Rounds {
-		if nats, err = t.once(true, cr, f); err != nil {
-			return nats, 0, fmt.Errorf("over NATS: %w", err)
-		}
-		say("%d rooms, NATS: %v", cr.Rooms, &nats)
-		alone, err := t.once(false, cr, f)
-		if err != nil {
-			return nats, 0, fmt.Errorf("in one process: %w", err)
-		}
-		say("%d rooms, in one process: %v", cr.Rooms, &alone)
-		ratios = append(ratios, nats.perDelivery/alone.perDelivery)
+		nats = measure(overNATS)
+		ratios = append(ratios, nats.perDelivery/measure(inProcess).perDelivery)
 	}
-	return nats, median(ratios), nil
+	return nats, measure(alone), median(ratios), err
 }
 
 func (c *cost) String() string {
@@ -91,13 +117,22 @@ func (c *cost) String() string {
 		c.perDelivery, c.nodesPerDelivery, c.brokerPerThat, inMilliseconds(c.P50), inMilliseconds(c.P99), c.Deliveries, c.Took.Seconds(), c.Load.Seconds(), inMilliseconds(c.Behind))
 }
 
+// split is what a delivery costs, and where.
+func (c *cost) split() string {
+	return fmt.Sprintf("%.2f µs (nodes %.2f, broker %.2f)", c.perDelivery, c.nodesPerDelivery, c.brokerPerThat)
+}
+
 func (t throughput) run(say func(string, ...any)) (r report, err error) {
-	r = report{Title: "Throughput", About: fmt.Sprintf("%d clients over three nodes and a NATS server on files, each a process of its own, beside one node with the in-process broker; messages of 256 bytes. "+
-		"The cost is the CPU of nodes and broker for each message that a client hears, kernel included. Ratios are medians of %d pairs.", t.Socks, t.Rounds)}
+	r = report{Title: "Throughput", About: fmt.Sprintf("%d clients over three nodes and a NATS server on files, each a process of its own; messages of 256 bytes. "+
+		"The cost is the CPU of nodes and broker for each message that a client hears, kernel included. In-process: the same three routers, rooms and clients in one process, with the in-process broker. "+
+		"Ratios are medians of %d pairs.", t.Socks, t.Rounds)}
 	for _, part := range []struct {
-		name string
-		run  func(*report, func(string, ...any)) error
-	}{{"room", t.room}, {"rooms", t.rooms}, {"many", t.many}, {"slow", t.slow}} {
+		name, title string
+		run         func(*report, func(string, ...any)) error
+	}{{"room", "one room", t.room}, {"rooms", "small rooms", t.rooms}, {"many", "many rooms", t.many}, {"slow", "a quiet room", t.slow}} {
+		if t.Only == part.name {
+			r.Title += ", " + part.title // so that it is kept beside the others
+		}
 		if t.Only == "" || t.Only == part.name {
 			if err := part.run(&r, say); err != nil {
 				return r, err
@@ -109,26 +144,32 @@ func (t throughput) run(say func(string, ...any)) (r report, err error) {
 
 // room is one room with all clients.
 func (t throughput) room(r *report, say func(string, ...any)) error {
-	nats, ratio, err := t.pairs(crowded{1, t.Socks, t.Socks}, t.flow(t.For), say)
+	nats, one, ratio, err := t.pairs(crowded{1, t.Socks, t.Socks}, t.flow(t.For), say)
 	if err != nil {
 		return err
 	}
 	r.add(true, fmt.Sprintf("one room, %.1f M deliveries/s offered for %v: lost", float64(t.Socks)*t.PerSecond/1e6, t.For), "0", "0") // pour would have failed
 	r.add(nats.P99 <= 400*time.Millisecond, "its p99", inMilliseconds(nats.P99), "≤ 400 ms")
-	r.add(nats.perDelivery <= 0.45, "its cost", fmt.Sprintf("%.2f µs", nats.perDelivery), "≤ 0.45 µs")
+	r.add(nats.perDelivery <= 0.45, "its cost", nats.split(), "≤ 0.45 µs")
 	r.add(ratio <= 1.10, "NATS against in-process", fmt.Sprintf("%.2f ×", ratio), "≤ 1.10 ×")
+	r.note("cost where one router has all clients", fmt.Sprintf("%.2f µs", one.perDelivery))
 	return nil
 }
 
-// rooms are of 10 clients each.
+// rooms are of 10 clients each, at a rate at which four processes are woken for each message, and at one at which they are mostly awake.
 func (t throughput) rooms(r *report, say func(string, ...any)) error {
 	cr := crowded{t.Socks / 10, 10, t.Socks}
-	nats, ratio, err := t.pairs(cr, t.flow(t.For/3), say)
-	if err != nil {
-		return err
+	for _, busier := range []float64{1, 5} {
+		f := t.flow(t.For / 3)
+		f.PerSecond *= busier
+		nats, one, ratio, err := t.pairs(cr, f, say)
+		if err != nil {
+			return err
+		}
+		r.note(fmt.Sprintf("%d rooms of 10, %.0f publishes/s: cost", cr.Rooms, f.PerSecond), nats.split())
+		r.add(ratio <= 1.8, "NATS against in-process", fmt.Sprintf("%.2f ×", ratio), "≤ 1.8 ×")
+		r.note("cost where one router has all clients", fmt.Sprintf("%.2f µs", one.perDelivery))
 	}
-	r.note(fmt.Sprintf("%d rooms of 10, %.0f publishes/s: cost", cr.Rooms, t.PerSecond), fmt.Sprintf("%.2f µs", nats.perDelivery))
-	r.add(ratio <= 1.8, "NATS against in-process", fmt.Sprintf("%.2f ×", ratio), "≤ 1.8 ×")
 	return nil
 }
 
@@ -136,12 +177,12 @@ func (t throughput) rooms(r *report, say func(string, ...any)) error {
 func (t throughput) many(r *report, say func(string, ...any)) error {
 	var ratios []float64
 	for range t.Rounds {
-		few, err := t.once(true, crowded{100, 10, t.Socks}, t.flow(t.For/3))
+		few, err := t.once(overNATS, crowded{100, 10, t.Socks}, t.flow(t.For/3))
 		if err != nil {
 			return err
 		}
 		say("100 rooms: %v", &few)
-		many, err := t.once(true, crowded{10_000, 10, t.Socks}, t.flow(t.For/3))
+		many, err := t.once(overNATS, crowded{10_000, 10, t.Socks}, t.flow(t.For/3))
 		if err != nil {
 			return err
 		}
@@ -154,7 +195,7 @@ func (t throughput) many(r *report, say func(string, ...any)) error {
 
 // slow is how late messages are that nothing hurries.
 func (t throughput) slow(r *report, say func(string, ...any)) error {
-	c, err := t.once(true, crowded{1, 10, 10}, flow{PerSecond: 10, For: t.For / 2, Bytes: 256})
+	c, err := t.once(overNATS, crowded{1, 10, 10}, flow{PerSecond: 10, For: t.For / 2, Bytes: 256})
 	if err != nil {
 		return err
 	}
