@@ -13,6 +13,9 @@ import (
 // maxWire is copied together to be one write.
 const maxWire = 32 << 10
 
+// corkedWire is what replies that are held back have room for at first.
+const corkedWire = 4 << 10
+
 // An outbox is the way out of a socket. What is sent goes straight to the network if nothing is before it. What the network does
 // not take, and what is held back, waits: first the wire, which goes out next and as it is, behind it the queue, of which
 // messages may be dropped or replaced.
@@ -306,6 +309,9 @@ func (s *Socket) join(frame []byte) bool {
 	s.refill()
 	if w.big != nil || w.head < len(w.queue) || w.wire != nil && len(w.wire.B)+len(frame) > maxWire {
 		return false
+	}
+	if w.wire == nil && s.out.corked {
+		w.wire = getBuffer(corkedWire) // more will come
 	}
 	w.add(frame)
 	s.shard.count.sent.Add(1)
