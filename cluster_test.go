@@ -548,12 +548,12 @@ func TestOnResume(t *testing.T) {
 			switch room {
 			case "open":
 				return nil
-			case "missing":
+			case "unknown":
 				return errors.New("no such room")
 			}
 			return wsrouter.Errorf("forbidden", "this is the secret: %s", room)
 		})
-		c := wstest.Dial(t, r, "/?room=a&resume="+url.QueryEscape(`{"a":"x-1","open":"x-1","secret":"x-1","missing":"x-1"}`))
+		c := wstest.Dial(t, r, "/?room=a&resume="+url.QueryEscape(`{"a":"x-1","open":"x-1","secret":"x-1","unknown":"x-1"}`))
 		for _, room := range []string{"a", "open"} {
 			if j := wstest.Expect[wsrouter.Joined](c); j.Room != room || *j.Recovered {
 				t.Errorf("joined %+v", j)
@@ -562,12 +562,12 @@ func TestOnResume(t *testing.T) {
 				t.Errorf("resync %+v", s)
 			}
 		}
-		for _, room := range []string{"missing", "secret"} {
+		for _, room := range []string{"secret", "unknown"} {
 			if f := c.Next(); string(f.Data) != `{"type":"resync","room":"`+room+`","reason":"refused"}` {
 				t.Errorf("got %s", f.Data)
 			}
 		}
-		if !slices.Equal(asked, []string{"missing", "open", "secret"}) {
+		if !slices.Equal(asked, []string{"open", "secret", "unknown"}) {
 			t.Errorf("asked for %q", asked)
 		}
 	})

@@ -23,7 +23,7 @@ type history struct {
 
 	wanted   []*want
 	fetching bool
-	overrun  uint64 // History does not reach back to before here
+	overrun  uint64 // History does not reach back to before here, or what it has since then is too much
 }
 
 // A want is a client that waits for the broker's history.
@@ -344,6 +344,9 @@ func (f *feed) learn(since broker.Position, list []broker.Message, casts []*cast
 	}
 	if err == nil {
 		f.prepend(since.Seq, casts)
+		if f.base > since.Seq { // it is more than is remembered
+			f.overrun = max(f.overrun, f.base)
+		}
 	}
 	for _, w := range f.wanted {
 		switch seq := w.at.Seq; {

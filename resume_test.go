@@ -377,8 +377,9 @@ func TestResumeRenamed(t *testing.T) {
 	})
 }
 
-// TestResumeBytes: who missed more than Resume.Bytes has none of it, who missed as much has all, from the node's memory as from the broker's.
-func TestResumeBytes(t *testing.T) {
+// TestDefectResumeBytes: who missed more than Resume.Bytes has none of it, who missed as much has all, from the node's memory as from the broker's. Who had
+// missed too many bytes in few messages was told nothing, and the broker's history was asked for again and again.
+func TestDefectResumeBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := broker.New(nil)
 		here, elsewhere := resumable(b, wsrouter.Resume{Bytes: 1000}), resumable(b, wsrouter.Resume{Bytes: 1000})
