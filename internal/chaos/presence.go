@@ -27,6 +27,12 @@ func (t presence) run(say func(string, ...any)) (r report, err error) {
 		return r, err
 	}
 	defer c.stop()
+	_, address := c.nodes[0].running()
+	w, err := watch(address) // before the others: who comes to a large room is not told of all of them
+	if err != nil {
+		return r, err
+	}
+	defer w.conn.Reset()
 	load, err := startLoad()
 	if err != nil {
 		return r, err
@@ -42,12 +48,6 @@ func (t presence) run(say func(string, ...any)) (r report, err error) {
 			return r, err
 		}
 	}
-	_, address := c.nodes[0].running()
-	w, err := watch(address)
-	if err != nil {
-		return r, err
-	}
-	defer w.conn.Reset()
 	for _, node := range c.nodes[1:] {
 		if _, err := w.until(node.cfg.Name, t.Members, 10*time.Second); err != nil {
 			return r, err
