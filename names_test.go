@@ -42,8 +42,10 @@ func TestNamesAreBytes(t *testing.T) {
 				for i, name := range names {
 					for key, p := range map[string]place{string(rune('A' + i)): {room: name}, string(rune('a' + i)): {user: name}} {
 						places[key] = p
-						clients[p] = wstest.Dial(t, r, "/?room="+key)
 					}
+				}
+				for key, p := range places {
+					clients[p] = wstest.Dial(t, r, "/?room="+key)
 				}
 				synctest.Wait()
 				for n, name := range names {
