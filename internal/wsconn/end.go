@@ -160,6 +160,8 @@ func (s *Socket) closeSent() {
 	half := s.conn.closeWrite()
 	if s.has(flagRead) || s.has(flagHeard) && !half {
 		s.drop()
+	} else {
+		s.readOn()
 	}
 }
 
@@ -184,6 +186,30 @@ func (s *Socket) readFailed(err error) {
 	s.set(flagHeard | flagRead)
 	if s.has(flagSent) {
 		s.drop()
+	}
+}
+
+// awaitSent gives up the reading role until our close frame has left, because the peer sends more than is worth to be looked at before. It reports false if
+// the frame has left.
+func (s *Socket) awaitSent() bool {
+	s.mu.Lock()
+	sent := s.has(flagSent)
+	s.unread = !sent
+	gone := s.has(flagGone)
+	s.mu.Unlock()
+	if gone {
+		s.leaveOnce()
+	}
+	return !sent
+}
+
+// readOn has the peer's close frame looked for again, behind awaitSent.
+func (s *Socket) readOn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unread {
+		s.unread, s.discarded = false, 0
+		go s.run()
 	}
 }
 

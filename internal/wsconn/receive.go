@@ -15,7 +15,7 @@ const (
 	maxTurnFrames = 64
 	maxTurnBytes  = 256 << 10
 
-	// maxDiscarded is how much is read after our close frame to find the peer's.
+	// maxDiscarded is how much is read after our close frame to find the peer's, and before it has left.
 	maxDiscarded = 256 << 10
 
 	// corkTime is how long a reply may be held back because more requests are there to be handled.
@@ -68,7 +68,10 @@ func (s *Socket) read() {
 		switch {
 		case err != nil:
 			s.readFailed(err)
-		case s.discarded > maxDiscarded:
+		case s.discarded <= maxDiscarded:
+		case s.awaitSent():
+			return
+		default:
 			s.drop()
 		}
 		if s.has(flagGone) {
@@ -218,8 +221,8 @@ func (s *Socket) begin(free uint32) (in *Buffer, ok bool) {
 
 // call hands m to the handler, unless it is too late for that. A nil m is the opening.
 func (s *Socket) call(m *received) {
-	if m != nil && s.has(flagSlow) {
-		s.awaitRoom()
+	if m != nil && s.has(flagSlow) && !s.awaitRoom() {
+		return
 	}
 	s.shard.loop.acquire()
 	defer s.shard.loop.giveBack()
@@ -265,13 +268,17 @@ func (s *Socket) returned(in *Buffer) (mine bool) {
 }
 
 // awaitRoom waits until at most half of the outbox waits for the network. A peer that asks faster than it reads the answers is so
-// slowed down to its own pace, and the other half is for what it did not ask for.
-func (s *Socket) awaitRoom() {
+// slowed down to its own pace, and the other half is for what it did not ask for. It reports false if the network has failed.
+func (s *Socket) awaitRoom() bool {
 	for o := &s.out; ; {
 		o.mu.Lock()
+		if o.lost != nil {
+			s.unlock()
+			return false
+		}
 		if !o.blocked || o.w == nil || o.w.all() <= s.shard.loop.Outbox/2 || s.has(flagOver|flagClosing|flagDraining) {
 			s.unlock()
-			return
+			return true
 		}
 		_ = s.wait(context.Background()) // it ends with the write timeout at the latest
 	}

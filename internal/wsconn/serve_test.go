@@ -215,6 +215,43 @@ func TestAsksFasterThanItReads(t *testing.T) {
 	}
 }
 
+// TestDefectFloodBeforeOurClose: what a peer sends while our close frame waits behind what it has not read yet does not cost it the close frame.
+func TestDefectFloodBeforeOurClose(t *testing.T) {
+	const flood, answers = 2 << 20, 50
+	synctest.Test(t, func(t *testing.T) {
+		c := config()
+		c.PingInterval = -1
+		s, conn := serve(t, c, nil)
+		for range answers {
+			if err := s.Write([]byte(strings.Repeat("a", 1000)), false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Close(4000, "enough")
+		sent := 0
+		go func() {
+			for range flood / 1000 {
+				n, err := conn.Write([]byte(frame(fin|text, strings.Repeat("b", 1000))))
+				sent += n
+				if err != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if sent > 512<<10 {
+			t.Errorf("%d bytes were read that nobody needs", sent)
+		}
+		if got := frames(conn); len(got) != answers+1 || got[answers] != "close 4000 enough" {
+			t.Errorf("%d frames, the last is %.40q", len(got), got[len(got)-1])
+		}
+		if e := s.end(t); e.Code != 4000 {
+			t.Errorf("end %+v", e)
+		}
+	})
+}
+
 func TestNoLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := config()

@@ -39,7 +39,7 @@ type Socket struct {
 
 	// Of mu.
 	starved bool // nobody reads, until ahead is shorter
-	unread  bool // nobody reads ever again
+	unread  bool // nobody reads, until our close frame has left or ever again
 	mu      sync.Mutex
 	end     *End
 	ahead   *ahead // read while a handler runs; nil: nothing
