@@ -123,6 +123,9 @@ func (l *live) isClosing() bool {
 // wait. ctx may bound the time.
 func (r *router) beginShutdown(ctx context.Context) (conns []*conn, gone <-chan struct{}) {
 	conns, gone = r.live.shut()
+	if p := r.rooms.roll; p != nil {
+		p.drain()
+	}
 	pause := closePause
 	if deadline, ok := ctx.Deadline(); ok && len(conns) > 0 {
 		pause = min(pause, time.Until(deadline)/2/time.Duration(len(conns)))

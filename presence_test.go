@@ -345,6 +345,31 @@ func TestPresenceShutdown(t *testing.T) {
 	})
 }
 
+// TestPresenceShutdownAtOnce: that a node shuts down is one word, within a second of when it began, although its connections close one after the other.
+func TestPresenceShutdownAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(nil)
+		one, two := presenceNode(&wsrouter.Options{Broker: b}), presenceNode(&wsrouter.Options{Broker: b})
+		ann := come(t, one, "a", "ann")
+		for range 200 {
+			come(t, two, "a", "bob")
+		}
+		time.Sleep(3 * time.Second)
+		if ann.hear(); len(ann.view) != 201 {
+			t.Fatalf("ann sees %d, want 201", len(ann.view))
+		}
+		heard, began := len(ann.heard), time.Now()
+		if err := two.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Until(began.Add(999 * time.Millisecond)))
+		ann.sees("ann")
+		if words := len(ann.heard) - heard; words != 1 {
+			t.Errorf("ann was told in %d messages, want 1", words)
+		}
+	})
+}
+
 // TestPresenceOfWhoComesBack: a client that comes back, with what it has missed, is one that leaves and one that joins, and nobody hears more of it.
 func TestPresenceOfWhoComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

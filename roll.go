@@ -411,6 +411,9 @@ func (p *roll) deliver(w *word) *delivery {
 	return &delivery{message: m, how: how, frame: wsconn.NewFrame(buf, r.opts.Binary)}
 }
 
+// drain has the others told of those who leave from now on by the goodbye, unless that takes long.
+func (p *roll) drain() { p.with(func(time.Duration) { p.state.Drain() }) }
+
 // close takes everybody out of all rooms and waits until the other nodes have been told.
 func (p *roll) close(ctx context.Context) error {
 	p.mu.Lock()

@@ -30,6 +30,7 @@ const (
 
 	tellBytes   = 64 << 10               // of infos and ids in one word
 	gather      = 50 * time.Millisecond  // for changes that come together
+	drainGather = 500 * time.Millisecond // the same while a node shuts down, whose goodbye, if that is soon, then tells of all at once
 	answerWait  = 500 * time.Millisecond // in which many askers get one snapshot
 	retryWait   = 2 * time.Second        // after what could not be sent, and up to twice that
 	askAgain    = 5 * time.Second        // for a snapshot that has not come
@@ -107,6 +108,7 @@ type State struct {
 	counter uint64 // of messages sent: no smaller than that of any room, also of those that are gone
 	held    int
 	watched int
+	gather  time.Duration
 	closed  bool
 	stats   Stats
 }
@@ -116,7 +118,7 @@ func New(c Config) *State {
 	if !validNode(c.Node) {
 		panic("presence: New: a node cannot be named " + c.Node)
 	}
-	return &State{c: c, rooms: map[string]*room{}}
+	return &State{c: c, rooms: map[string]*room{}, gather: gather}
 }
 
 // Join says that connection n of this node is in a room. If it is already, its info changes. info must not be changed afterwards.
@@ -134,7 +136,7 @@ func (s *State) Join(now time.Duration, name string, n uint64, info []byte) {
 		s.stats.Own++
 	}
 	s.listen(r, now)
-	r.sooner(toSend, now+gather)
+	r.sooner(toSend, now+s.gather)
 	s.settle(r)
 }
 
@@ -160,7 +162,7 @@ func (s *State) Leave(now time.Duration, name string, n uint64) {
 	s.stats.Own--
 	s.change(r, n, true)
 	s.note(r, now, Member{Key{s.c.Node, n}, old}, true)
-	r.sooner(toSend, now+gather)
+	r.sooner(toSend, now+s.gather)
 	s.settle(r)
 }
 
@@ -268,6 +270,9 @@ func (s *State) Tick(now time.Duration) (jobs []Job, tells []Tell, ready []strin
 	}
 	return jobs, tells, ready
 }
+
+// Drain says that all connections of this node are about to leave, and Close to be called.
+func (s *State) Drain() { s.gather = drainGather }
 
 // Close takes everybody out of every room, and nobody comes in any more. When the Jobs that follow are done, nothing is left.
 func (s *State) Close(now time.Duration) {
