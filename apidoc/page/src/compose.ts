@@ -20,6 +20,7 @@ export class Compose {
   private readonly box = h("div.box");
   private readonly modes = h("div.modes", { role: "tablist", "aria-label": "How to write" });
   private asForm = false;
+  private over = "";
   private readonly history: { message: string; text: string }[] = [];
   private at = -1;
   private saving = 0;
@@ -135,8 +136,11 @@ export class Compose {
   private changed(): void {
     const { issues, pending } = this.editor.check;
     const parts: (HTMLElement | null)[] = [];
+    this.over = pending ? "" : this.tooLarge();
+    if (this.over) parts.push(h("p.not", {}, `✕ ${this.over}`));
     if (this.message?.frame) parts.push(h("p.ok", {}, `one ${this.message.frame} frame, as it is`));
     else if (pending) parts.push(h("p", {}, "checking…"));
+    else if (!issues.length && this.over) parts.push(null);
     else if (!issues.length) parts.push(h("p.ok", {}, "✓ valid"));
     else {
       parts.push(h("p.not", {}, `✕ ${plural(issues.length, "issue")}${issues.length >= 100 ? " or more" : ""}`), this.asForm ? null : h("ul", {}, ...faults(this.editor)),
@@ -153,6 +157,14 @@ export class Compose {
     this.saving = setTimeout(() => this.flush(), 300) as unknown as number;
   }
 
+  /** What is said of a message that is larger than the server takes. */
+  private tooLarge(): string {
+    const limit = this.endpoint?.bounds?.["maxMessage"] ?? 0, text = this.editor.value;
+    if (limit <= 0 || text.length * 3 <= limit) return ""; // a UTF-16 unit is three bytes at most
+    const size = new TextEncoder().encode(this.wire()).length;
+    return size > limit ? `${size.toLocaleString("en")} bytes, and the server takes ${limit.toLocaleString("en")}: it would close with 1009` : "";
+  }
+
   private flush(): void {
     clearTimeout(this.saving);
     if (!this.message || !this.saving) return;
@@ -165,7 +177,7 @@ export class Compose {
     if (!this.message) return;
     this.hint.hidden = !this.history.some((x) => x.message === this.message!.id);
     const c = this.app.active, open = c.state.is === "open";
-    const bad = this.editor.check.issues.length > 0;
+    const bad = this.over !== "" || this.editor.check.issues.length > 0;
     const label = c.state.is === "connecting" ? (c.queue.length ? "Sends when connected" : "Send when connected") : open ? (bad ? "Send anyway" : "Send") : bad ? "Connect and send anyway" : "Connect and send";
     const to = this.app.conns.length > 1 ? ` on ${c.letter}` : "";
     if (this.send.dataset["label"] !== label + to) {

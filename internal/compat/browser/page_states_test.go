@@ -463,3 +463,22 @@ func TestPageServer(t *testing.T) {
 	}
 	b.take()
 }
+
+// TestPageTooLarge: a message that the server would close for is said to be too large before it is sent, by the bytes that would be sent.
+func TestPageTooLarge(t *testing.T) {
+	notes := wsrouter.New[struct{}](&wsrouter.Options{Discriminator: "action", MaxMessage: 2000})
+	wsrouter.Receive(notes, func(context.Context, *wsrouter.Conn[struct{}], ChatMessage) error { return nil })
+	mux := http.NewServeMux()
+	doc := apidoc.New("Notes", "1")
+	doc.Mount(mux, "/notes", notes)
+	doc.Serve(mux, "/docs")
+	b := open(t, browser(t), serve(t, mux, "")+"/docs", 1440, 900)
+	b.sees(".verdict", "✓ valid")
+	b.js(`document.querySelector(".editor textarea").focus()`)
+	b.write(`{"action":"message",` + strings.Repeat(" ", 3000) + `"message":"layout is not sent"}`)
+	b.sees(".verdict", "✓ valid")
+	b.write(`{"action":"message","message":"` + strings.Repeat("ä", 990) + `"}`)
+	b.sees(".verdict", "2,013 bytes, and the server takes 2,000: it would close with 1009")
+	b.sees(".send", "Connect and send anyway")
+	b.until(`!document.querySelector(".verdict").textContent.includes("valid")`)
+}
