@@ -3,6 +3,7 @@
 package reliability_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -83,13 +84,36 @@ func meet(server process, address string, p reliability.Position) error {
 	if p.Trigger != "" {
 		ask[string](server, p.Trigger, nothing{})
 	}
+	if p.Waits {
+		eventually(5*time.Second, func() bool { return len(ask[[]string](server, "began", nothing{})) > 0 })
+	}
 	if p.Drain {
-		ask[any](server, "release", nothing{})
-		if st := ask[reliability.Stopped](server, "shutdown", 5*time.Second); st.Err != "" {
-			return fmt.Errorf("Shutdown: %s", st.Err)
+		if err := shutDown(server, address); err != nil {
+			return err
 		}
 	}
 	return fate(c, p)
+}
+
+// shutDown lets handlers that wait go on when the shutdown has begun.
+func shutDown(server process, address string) error {
+	var st reliability.Stopped
+	over := make(chan error, 1)
+	go func() { over <- server.Ask(context.Background(), "shutdown", 5*time.Second, &st) }()
+	eventually(5*time.Second, func() bool {
+		c, err := reliability.Dial(address, "/?id=late", "")
+		if err != nil {
+			return true // refused with 503, or the server listens no longer
+		}
+		c.Reset()
+		return false
+	})
+	ask[any](server, "release", nothing{})
+	err := <-over
+	if st.Err != "" {
+		err = errors.Join(err, fmt.Errorf("Shutdown: %s", st.Err))
+	}
+	return err
 }
 
 func say(c *reliability.Client, what string) error {

@@ -24,6 +24,7 @@ type Position struct {
 	Code    int    // of the close frame that the victim gets; 0: it is served further
 	Lines   int    // of the log
 	Silent  bool   // the victim answers no ping
+	Waits   bool   // what the victim sends is handled until the shutdown has begun
 	Drain   bool   // the router is shut down while the victim is there
 	Trigger string // verb for the server that sets it off; "": none
 
@@ -41,8 +42,8 @@ var Positions = []Position{
 		o.PingInterval, o.PongTimeout = 300*time.Millisecond, 300*time.Millisecond
 	}},
 	{Name: "OnDisconnect in Shutdown", Drain: true, Code: 1001, Lines: 1, declare: endsBadly},
-	{Name: "handler in Shutdown", Say: `{"type":"ask","what":"wait"}`, Drain: true, Code: 1011, Lines: 1, declare: func(s *server) {
-		wsrouter.Receive(s.router, func(_ context.Context, c *conn, m held) error { <-s.gate; return blow(c) })
+	{Name: "handler in Shutdown", Say: `{"type":"ask","what":"wait"}`, Waits: true, Drain: true, Code: 1011, Lines: 1, declare: func(s *server) {
+		wsrouter.Receive(s.router, func(_ context.Context, c *conn, m held) error { s.begins(c); <-s.gate; return blow(c) })
 	}},
 	{Name: "OnFallback", Say: `{"type":"nothing"}`, Code: 1011, Lines: 1, declare: func(s *server) {
 		s.router.OnFallback(func(_ context.Context, c *conn, _ wsrouter.Frame, _ error) error { return blow(c) })

@@ -238,12 +238,17 @@ func (s *server) do(ctx context.Context, c *conn, m Do) error {
 
 // wait holds its answer back until "release", and then N ms.
 func (s *server) wait(ctx context.Context, c *conn, m Do) error {
-	s.mu.Lock()
-	s.began = append(s.began, c.Session.ID)
-	s.mu.Unlock()
+	s.begins(c)
 	<-s.gate
 	<-time.After(time.Duration(m.N) * time.Millisecond)
 	return c.Send(ctx, Note{N: m.N})
+}
+
+// begins notes that c's handler has begun to wait.
+func (s *server) begins(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.began = append(s.began, c.Session.ID)
 }
 
 func (s *server) takeEnds() []End {
