@@ -188,6 +188,18 @@ func (b *bench) await(what string, done func() bool) {
 	}
 }
 
+// awaitNone returns when no more subscriptions are left than there were.
+func (b *bench) awaitNone(subscriptions func() int, before int) {
+	b.Helper()
+	deadline := time.Now().Add(patience)
+	for n := subscriptions(); n != before; n = subscriptions() {
+		if time.Now().After(deadline) {
+			b.Fatalf("after %v there are %d subscriptions, %d before", patience, n, before)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
 // receive takes from c in time.
 func receive[V any](b *bench, c <-chan V, what string) V {
 	b.Helper()

@@ -101,7 +101,7 @@ func testUnsubscribeToZero(b *bench) {
 			b.Errorf("unsubscribe: %v", err)
 		}
 	}
-	b.await("no subscription is left", func() bool { return s.Subscriptions() == before })
+	b.awaitNone(s.Subscriptions, before)
 }
 
 // A subscriber that stands still holds up nobody. When it goes on it hears the rest in order, and of every gap.
@@ -206,9 +206,11 @@ func testManyTopics(b *bench) {
 	if s.Subscriptions != nil {
 		subscriptions = s.Subscriptions
 	}
-	b.publish(s.Broker, "a", "warm") // what comes with the first use is there now
+	none := subscriptions()
+	b.publish(s.Broker, "a", "warm") // what comes with the first use is there behind this
 	b.subscribe(s.Broker, "a").unsubscribe()
-	none, memory, goroutines := subscriptions(), heap(), runtime.NumGoroutine()
+	b.awaitNone(subscriptions, none)
+	memory, goroutines := heap(), runtime.NumGoroutine()
 
 	heard := make([]atomic.Int32, topics)
 	unsubscribe := make([]func() error, topics)
@@ -259,7 +261,7 @@ func testManyTopics(b *bench) {
 		}
 	}
 	clear(unsubscribe)
-	b.await("no subscription is left", func() bool { return subscriptions() == none })
+	b.awaitNone(subscriptions, none)
 	b.await("the goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines+10 })
 	if !s.SharesMemory {
 		b.await("the memory is free again", func() bool { return heap() < memory+4<<20 })
