@@ -18,6 +18,9 @@ func NewParser(deflated bool, message, frames int) *Parser {
 	return &Parser{parser{deflated: deflated}, limits{message, frames}}
 }
 
+// Close gives back what is unfinished.
+func (p *Parser) Close() { p.p.release() }
+
 // Feed takes a piece of a stream. A code that is not 0 says what to close with. The piece is overwritten.
 func (p *Parser) Feed(piece []byte) (events []Event, code int) {
 	kinds := map[eventKind]string{eventText: "text", eventBinary: "binary", eventPing: "ping", eventPong: "pong", eventClosing: "close"}

@@ -63,6 +63,7 @@ func (c *conformance) expected() (lines []string) {
 // parsed is what the parser makes of a case, as lines of c.expected. What is compressed is inflated here.
 func parsed(c conformance, pieces [][]byte) (got []string) {
 	p := wsconnParser(c)
+	defer p.Close()
 	window := "" // what was compressed before
 	for _, piece := range pieces {
 		events, code := p.Feed(piece)

@@ -375,13 +375,13 @@ func (t *part) gather(in []byte) {
 	b := t.data
 	switch {
 	case b == nil:
-		b = getBuffer(len(in))
+		b = getHeld(len(in))
 	case cap(b.B)-len(b.B) >= len(in):
 	case len(b.B)+len(in) <= pieceSize:
-		b = b.grow(max(len(in), min(t.rest, len(b.B), pieceSize-len(b.B))))
+		b = b.grow(max(len(in), min(t.rest, len(b.B), pieceSize-len(b.B))), getHeld)
 	default:
 		t.before, t.size = append(t.before, b), t.size+len(b.B)
-		b = getBuffer(max(len(in), min(t.rest, pieceSize)))
+		b = getHeld(max(len(in), min(t.rest, pieceSize)))
 	}
 	b.B = append(b.B, in...)
 	t.data = b
@@ -399,7 +399,7 @@ func (t *part) len() int {
 func (t *part) join() *Buffer {
 	b := t.data
 	if len(t.before) > 0 {
-		b = getBuffer(t.len())
+		b = getHeld(t.len())
 		for _, piece := range append(t.before, t.data) {
 			b.B = append(b.B, piece.B...)
 			piece.free()

@@ -36,6 +36,12 @@ func clientHead(first byte, n uint64) string {
 	return string(b) + "\x37\xfa\x21\x3d"
 }
 
+func newParser(t *testing.T, deflated bool) *parser {
+	p := &parser{deflated: deflated}
+	t.Cleanup(p.release)
+	return p
+}
+
 // pieces feeds in, cut at random if r is not nil and never if it is nil, and returns the events as lines. The parser must be given
 // back what it was given: each piece is overwritten afterwards, as buffers of a pool are.
 func pieces(t *testing.T, p *parser, in string, l *limits, r *rand.Rand) (lines []string) {
@@ -89,9 +95,9 @@ func line(ev event) string {
 // ways are how a stream may arrive: whole, byte by byte, and at random.
 func ways(t *testing.T, deflated bool, in string, l *limits) (whole []string) {
 	t.Helper()
-	whole = pieces(t, &parser{deflated: deflated}, in, l, nil)
+	whole = pieces(t, newParser(t, deflated), in, l, nil)
 	var single []string
-	p := &parser{deflated: deflated}
+	p := newParser(t, deflated)
 	for i := range len(in) {
 		got := pieces(t, p, in[i:i+1], l, nil)
 		single = append(slices.DeleteFunc(single, func(s string) bool { return s == "unfinished" }), got...)
@@ -103,7 +109,7 @@ func ways(t *testing.T, deflated bool, in string, l *limits) (whole []string) {
 		t.Errorf("whole: %.300q\nbyte by byte: %.300q", whole, single)
 	}
 	for seed := range uint64(20) {
-		if got := pieces(t, &parser{deflated: deflated}, in, l, rand.New(rand.NewPCG(seed, 0))); !slices.Equal(whole, got) {
+		if got := pieces(t, newParser(t, deflated), in, l, rand.New(rand.NewPCG(seed, 0))); !slices.Equal(whole, got) {
 			t.Errorf("whole: %.300q\nseed %d: %.300q", whole, seed, got)
 		}
 	}
@@ -219,6 +225,7 @@ func TestParserBuffersNoMoreThanClaimed(t *testing.T) {
 		if ev.kind == eventBinary && cap(ev.data) > size+size/8 {
 			t.Errorf("%d bytes for %d", cap(ev.data), size)
 		}
+		ev.buf.free()
 	}
 }
 
@@ -329,7 +336,7 @@ func TestBuffer(t *testing.T) {
 			t.Errorf("%d: %d of %d", n, len(b.B), cap(b.B))
 		}
 		b.B = append(b.B, "abc"...)
-		b = b.grow(n + 5)
+		b = b.grow(n+5, getBuffer)
 		if string(b.B) != "abc" || cap(b.B) < n+8 {
 			t.Errorf("%d: grown to %q of %d", n, b.B, cap(b.B))
 		}

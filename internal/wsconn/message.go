@@ -119,7 +119,7 @@ func (f *Frame) of(c *Compression) []byte {
 		return f.plain
 	}
 	f.once.Do(func() {
-		b := &Buffer{append(make([]byte, HeaderRoom), f.data...)}
+		b := &Buffer{B: append(make([]byte, HeaderRoom), f.data...)}
 		if d := b.deflate(); d != nil {
 			f.deflated = append([]byte(nil), d.frame(first(f.isBinary)|rsv1)...)
 			d.free()

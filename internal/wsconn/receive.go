@@ -401,7 +401,7 @@ func (s *Socket) steal(v uint32) {
 		rest := old.B[s.r:]
 		s.in, s.r = nil, 0
 		if len(rest) > 0 {
-			s.in = getBuffer(len(rest))
+			s.in = getHeld(len(rest))
 			s.in.B = append(s.in.B, rest...)
 		}
 	}

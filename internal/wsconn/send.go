@@ -283,7 +283,7 @@ func (s *Socket) writeNow(frame []byte) {
 	s.shard.count.bytesOut.Add(uint64(n))
 	if n < len(frame) {
 		w := s.hold()
-		w.wire = getBuffer(len(frame) - n)
+		w.wire = getHeld(len(frame) - n)
 		w.wire.B = append(w.wire.B, frame[n:]...)
 		s.block()
 	}
@@ -323,7 +323,7 @@ func (w *waiting) add(frame []byte) {
 	if w.wire == nil {
 		w.wire = getBuffer(len(frame))
 	}
-	w.wire = w.wire.grow(len(frame))
+	w.wire = w.wire.grow(len(frame), getBuffer)
 	w.wire.B = append(w.wire.B, frame...)
 }
 
