@@ -254,7 +254,7 @@ func (c *conn) resume() {
 		if c.ctx.Err() != nil {
 			return
 		}
-		if err := r.onResume(c.ctx, c, name); err != nil {
+		if err := r.onResume(&c.ctx, c, name); err != nil {
 			c.refuseRoom(name, err)
 			continue
 		}
@@ -272,7 +272,7 @@ func (c *conn) refuseRoom(name string, why error) {
 	c.logger().Debug("wsrouter: room not resumed", "room", brief(name), "err", why)
 	c.forget(name)
 	c.router.rooms.hub.counts.resyncs.Add(1)
-	if err := c.send(c.ctx, Resync{Room: name, Reason: reasonRefused}, nil); err != nil && !over(c.ctx, err) {
+	if err := c.send(&c.ctx, Resync{Room: name, Reason: reasonRefused}, nil); err != nil && !over(&c.ctx, err) {
 		c.logger().Error("wsrouter: resync not sent", "err", err)
 	}
 }
@@ -312,15 +312,15 @@ func (f *feed) admit(c *conn) error {
 
 // prepare waits until all is there that c missed, if it can be had, and until c and the router can take it.
 func (f *feed) prepare(c *conn, missed *position) error {
-	if err := f.fetch(c.ctx, missed); err != nil {
+	if err := f.fetch(&c.ctx, missed); err != nil {
 		return err
 	}
 	o := &f.hub.router.opts
-	if err := f.hub.replays.wait(c.ctx, f.size(missed), o.Resume.Rate); err != nil {
+	if err := f.hub.replays.wait(&c.ctx, f.size(missed), o.Resume.Rate); err != nil {
 		return ErrClosed
 	}
 	for c.socket.Waiting() > o.Outbox/2 {
-		if err := c.socket.Wait(c.ctx); err != nil {
+		if err := c.socket.Wait(&c.ctx); err != nil {
 			return ErrClosed
 		}
 	}

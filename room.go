@@ -460,7 +460,7 @@ func (d *delivery) queue(m *room, b *broadcast) {
 
 // queueFor hands the frame to one member.
 func (d *delivery) queueFor(c *conn) {
-	if c.hook != nil {
+	if c.hook() != nil {
 		c.inspectBroadcast(d.message, d.frame.Data())
 	}
 	flush, full := d.give(c)

@@ -64,7 +64,7 @@ func New[S any](o *Options) *Router[S] {
 	core.rooms.hub = newHub(core)
 	core.loop = wsconn.NewLoop(core.opts.loop(core))
 	core.origins, core.hosts = parseRules(core.opts.Origins), parseRules(core.opts.Hosts)
-	core.live = live{most: core.opts.MaxConns, mostPerKey: core.opts.MaxConnsPerKey, conns: map[*conn]struct{}{}, keys: map[string]int{}}
+	core.live = live{most: core.opts.MaxConns, mostPerKey: core.opts.MaxConnsPerKey, keys: map[string]int{}}
 	core.newConn = func() (*conn, any) {
 		both := &struct { // one allocation
 			Conn[S]

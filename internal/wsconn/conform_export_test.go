@@ -15,7 +15,15 @@ type Event struct {
 }
 
 func NewParser(deflated bool, message, frames int) *Parser {
-	return &Parser{parser{deflated: deflated}, limits{message, frames}}
+	return &Parser{*newParser(deflated), limits{message, frames}}
+}
+
+func newParser(deflated bool) *parser {
+	p := new(parser)
+	if deflated {
+		p.deflate = new(Compression)
+	}
+	return p
 }
 
 // Feed takes a piece of a stream. A code that is not 0 says what to close with. The piece is overwritten.

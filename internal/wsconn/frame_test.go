@@ -89,9 +89,9 @@ func line(ev event) string {
 // ways are how a stream may arrive: whole, byte by byte, and at random.
 func ways(t *testing.T, deflated bool, in string, l *limits) (whole []string) {
 	t.Helper()
-	whole = pieces(t, &parser{deflated: deflated}, in, l, nil)
+	whole = pieces(t, newParser(deflated), in, l, nil)
 	var single []string
-	p := &parser{deflated: deflated}
+	p := newParser(deflated)
 	for i := range len(in) {
 		got := pieces(t, p, in[i:i+1], l, nil)
 		single = append(slices.DeleteFunc(single, func(s string) bool { return s == "unfinished" }), got...)
@@ -103,7 +103,7 @@ func ways(t *testing.T, deflated bool, in string, l *limits) (whole []string) {
 		t.Errorf("whole: %.300q\nbyte by byte: %.300q", whole, single)
 	}
 	for seed := range uint64(20) {
-		if got := pieces(t, &parser{deflated: deflated}, in, l, rand.New(rand.NewPCG(seed, 0))); !slices.Equal(whole, got) {
+		if got := pieces(t, newParser(deflated), in, l, rand.New(rand.NewPCG(seed, 0))); !slices.Equal(whole, got) {
 			t.Errorf("whole: %.300q\nseed %d: %.300q", whole, seed, got)
 		}
 	}

@@ -44,8 +44,8 @@ func FuzzParserSplits(f *testing.F) {
 		f.Add([]byte(s), i%2 == 0, uint64(i))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, deflated bool, seed uint64) {
-		whole := pieces(t, &parser{deflated: deflated}, string(in), &fuzzLimits, nil)
-		split := pieces(t, &parser{deflated: deflated}, string(in), &fuzzLimits, rand.New(rand.NewPCG(seed, 0)))
+		whole := pieces(t, newParser(deflated), string(in), &fuzzLimits, nil)
+		split := pieces(t, newParser(deflated), string(in), &fuzzLimits, rand.New(rand.NewPCG(seed, 0)))
 		if !slices.Equal(whole, split) {
 			t.Errorf("whole %.500q\nsplit %.500q", whole, split)
 		}
@@ -58,7 +58,7 @@ func FuzzParserReference(f *testing.F) {
 		f.Add([]byte(s), i%2 == 1)
 	}
 	f.Fuzz(func(t *testing.T, in []byte, deflated bool) {
-		got := pieces(t, &parser{deflated: deflated}, string(in), &fuzzLimits, nil)
+		got := pieces(t, newParser(deflated), string(in), &fuzzLimits, nil)
 		if want := reference(in, deflated, fuzzLimits); !slices.Equal(got, want) {
 			t.Errorf("parser    %.500q\nreference %.500q", got, want)
 		}
@@ -71,7 +71,7 @@ func FuzzParserMemory(f *testing.F) {
 		f.Add([]byte(s), uint64(i))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
-		p, r, l := &parser{deflated: true}, rand.New(rand.NewPCG(seed, 0)), limits{1 << 20, 4096}
+		p, r, l := newParser(true), rand.New(rand.NewPCG(seed, 0)), limits{1 << 20, 4096}
 		came := 0
 		for len(in) > 0 {
 			piece := in[:1+r.IntN(len(in))]

@@ -16,8 +16,6 @@ type Socket struct {
 	h     Handler
 	conn  transport
 
-	deflate *Compression // nil: none was agreed on. Receiving belongs to the reading role
-
 	flags atomic.Uint32
 	phase atomic.Uint32 // of handling: a state in the low bits, above it the number of the handler
 	life  atomic.Int64  // when the peer was last heard, in Loop.now
@@ -54,7 +52,7 @@ type Socket struct {
 
 	// Of shard.mu.
 	timers     entry
-	prev, succ *Socket // in shard.running
+	succ   *Socket // in shard.running
 }
 
 // Flags, which are only ever set, but for flagSlow.
