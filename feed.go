@@ -407,7 +407,7 @@ func (f *feed) give(c *conn, h *handout) (flush bool) {
 			all = wsconn.Together(items)
 		}
 	}
-	if c.hook() != nil {
+	if c.rarely().hook != nil {
 		for _, k := range casts {
 			c.inspectBroadcast(k.message, k.Data())
 		}

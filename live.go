@@ -47,12 +47,12 @@ func (l *live) refuseLocked(key string) *refusal {
 func (l *live) add(c *conn) *refusal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if no := l.refuseLocked(c.key()); no != nil {
+	if no := l.refuseLocked(c.rarely().key); no != nil {
 		return no
 	}
 	c.place = int32(len(l.conns))
 	l.conns = append(l.conns, c)
-	if key := c.key(); key != "" {
+	if key := c.rarely().key; key != "" {
 		l.keys[key]++
 	}
 	return nil
@@ -66,7 +66,7 @@ func (l *live) release(c *conn) {
 }
 
 func (l *live) releaseLocked(c *conn) {
-	key := c.key()
+	key := c.rarely().key
 	if key == "" {
 		return
 	}

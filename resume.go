@@ -195,7 +195,7 @@ func (r *router) checkResume(c *conn, req *http.Request) *refusal {
 		issue.Code, err = "duplicate", fmt.Errorf("is given %d times, want one value", len(values))
 	} else {
 		issue.Code = "resume"
-		c.presented, err = parsePositions(values[0])
+		c.more().presented, err = parsePositions(values[0])
 	}
 	if err != nil {
 		issue.Message = err.Error()
@@ -247,7 +247,7 @@ func (c *conn) resume() {
 		return
 	}
 	r.rooms.mu.RLock()
-	names := slices.Sorted(maps.Keys(c.presented))
+	names := slices.Sorted(maps.Keys(c.rarely().presented))
 	r.rooms.mu.RUnlock()
 	c.phase = inOnResume
 	for _, name := range names {
@@ -281,7 +281,7 @@ func (c *conn) refuseRoom(name string, why error) {
 func (c *conn) forget(room string) {
 	c.router.rooms.mu.Lock()
 	defer c.router.rooms.mu.Unlock()
-	delete(c.presented, room)
+	delete(c.rarely().presented, room)
 }
 
 // presents returns what the client has presented for the feed's room, or nil.
@@ -292,7 +292,7 @@ func (f *feed) presents(c *conn) *position {
 	r := &f.hub.router.rooms
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return c.presented[f.room.name]
+	return c.rarely().presented[f.room.name]
 }
 
 // admit makes c a member, after what it missed.
@@ -347,7 +347,7 @@ func (f *feed) seat(c *conn, missed *position) (flush bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		delete(c.presented, m.name)
+		delete(c.rarely().presented, m.name)
 		flush = c.socket.QueueAll(wsconn.Together(items), items)
 	}
 	r.add(m, c)

@@ -321,8 +321,8 @@ func tell(log func()) {
 
 // Ended takes note of the end, as soon as it is seen.
 func (c *conn) Ended(end wsconn.End) {
-	if c.extra != nil && c.extra.unbase != nil {
-		c.extra.unbase()
+	if unbase := c.rarely().unbase; unbase != nil {
+		unbase()
 	}
 	c.router.live.release(c)
 	c.ctx.end()

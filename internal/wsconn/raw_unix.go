@@ -54,7 +54,7 @@ func newRaw(s *Socket, conn net.Conn, sc syscall.Conn) transport {
 		return &stream{Conn: conn}
 	}
 	c := &raw{Conn: conn, rc: rc}
-	c.try = func(fd uintptr) bool { return c.readOnce(s, int(fd)) }
+	c.try = func(fd uintptr) bool { return s.conn.(*raw).readOnce(s, int(fd)) } // which keeps s alone
 	return c
 }
 

@@ -128,7 +128,7 @@ func (s *Socket) step() (mine bool) {
 	}
 	switch ev.kind {
 	case eventText, eventBinary:
-		return s.deliver(ev)
+		return s.deliver(&ev)
 	case eventPing:
 		if !s.listed.Load() {
 			s.shard.busy(s) // it may hold replies
@@ -145,7 +145,7 @@ func (s *Socket) step() (mine bool) {
 
 // deliver hands a message to the handler, or keeps it while an earlier one is handled. It reports whether the reading role is
 // still the caller's.
-func (s *Socket) deliver(ev event) (mine bool) {
+func (s *Socket) deliver(ev *event) (mine bool) {
 	m := received{data: ev.data, buf: ev.buf, binary: ev.kind == eventBinary}
 	if s.has(flagOver | flagClosing | flagDraining) {
 		m.free()

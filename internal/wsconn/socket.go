@@ -51,7 +51,7 @@ type Socket struct {
 	nextPing time.Duration // or, if one is unanswered, when it left; of who ticks
 
 	// Of shard.mu.
-	timers     entry
+	timers entry
 	succ   *Socket // in shard.running
 }
 
