@@ -230,8 +230,11 @@ func (r *router) checkKey(c *conn, req *http.Request) (no *refusal) {
 		return nil
 	}
 	defer recoverRefusal("Options.ConnKey", &no)
-	c.key = strings.Clone(r.opts.ConnKey(req))
-	return r.live.refuse(c.key)
+	key := strings.Clone(r.opts.ConnKey(req))
+	if key != "" {
+		c.more().key = key
+	}
+	return r.live.refuse(key)
 }
 
 // recoverRefusal is deferred around a function of the application: a panic refuses the request.
@@ -429,31 +432,35 @@ func withoutInput(issues []schema.Issue) []schema.Issue {
 
 // upgrade takes over the connection of req and makes c ready to serve. It keeps nothing of w and req.
 func (r *router) upgrade(base context.Context, c *conn, w http.ResponseWriter, req *http.Request) (*wsconn.Socket, error) {
-	c.ctx, c.cancel = context.WithCancelCause(base)
+	c.ctx.base = base
 	c.id = r.rooms.conns.Add(1)
 	c.remote = strings.Clone(cut(req.RemoteAddr, 64)) // middleware may have put a header there
-	c.subprotocol = r.chooseSubprotocol(req)
+	subprotocol := r.chooseSubprotocol(req)
+	if subprotocol != "" {
+		c.more().subprotocol = subprotocol
+	}
 	loop := r.loop
-	if c.hook = testhook.From(req.Context()); c.hook != nil {
+	if hook := testhook.From(req.Context()); hook != nil {
+		c.more().hook = hook
 		loop = wsconn.NewLoop(r.opts.loop(r)) // its timers may belong to a bubble of synctest
-		if c.hook.Opened != nil {
-			c.hook.Opened(codec{r})
+		if hook.Opened != nil {
+			hook.Opened(codec{r})
 		}
 	}
 	extensions, agreed, err := loop.Negotiate(req.Header.Values("Sec-WebSocket-Extensions"))
 	if err != nil {
 		return nil, err // checkHandshake has seen to it
 	}
-	conn, early, err := wsconn.Hijack(w, req, wsconn.Handshake{Subprotocol: c.subprotocol, Extensions: extensions})
+	conn, early, err := wsconn.Hijack(w, req, wsconn.Handshake{Subprotocol: subprotocol, Extensions: extensions})
 	if err != nil {
-		c.cancel(ErrClosed)
+		c.ctx.end()
 		if agreed != nil {
 			agreed.Close()
 		}
 		return nil, err
 	}
 	if base.Done() != nil {
-		c.unbase = context.AfterFunc(base, c.drain)
+		c.more().unbase = context.AfterFunc(base, c.drain)
 	}
 	return loop.New(conn, early, agreed, c), nil
 }

@@ -51,8 +51,8 @@ func (r *router) logger() *slog.Logger {
 
 // violation tells a test what it would not have seen.
 func (c *conn) violation(err error) {
-	if c.hook != nil && c.hook.Violation != nil {
-		c.hook.Violation(err)
+	if c.rarely().hook != nil && c.rarely().hook.Violation != nil {
+		c.rarely().hook.Violation(err)
 	}
 }
 

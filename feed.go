@@ -407,7 +407,7 @@ func (f *feed) give(c *conn, h *handout) (flush bool) {
 			all = wsconn.Together(items)
 		}
 	}
-	if c.hook != nil {
+	if c.rarely().hook != nil {
 		for _, k := range casts {
 			c.inspectBroadcast(k.message, k.Data())
 		}
@@ -451,7 +451,7 @@ func (h *hub) join(p place, c *conn) error {
 		m.joining--
 		r.close(m)
 	}()
-	if err := m.feed.await(c.ctx); err != nil {
+	if err := m.feed.await(&c.ctx); err != nil {
 		return err
 	}
 	return m.feed.admit(c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,7 +14,7 @@ type live struct {
 	most, mostPerKey int // 0: no limit
 
 	mu      sync.Mutex
-	conns   map[*conn]struct{}
+	conns   []*conn        // each at its place
 	keys    map[string]int // connections of a ConnKey whose end has not been seen
 	closing bool
 	empty   chan struct{} // closed with the last connection while closing; nil: nobody waits
@@ -46,12 +47,13 @@ func (l *live) refuseLocked(key string) *refusal {
 func (l *live) add(c *conn) *refusal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if no := l.refuseLocked(c.key); no != nil {
+	if no := l.refuseLocked(c.rarely().key); no != nil {
 		return no
 	}
-	l.conns[c] = struct{}{}
-	if c.key != "" {
-		l.keys[c.key]++
+	c.place = int32(len(l.conns))
+	l.conns = append(l.conns, c)
+	if key := c.rarely().key; key != "" {
+		l.keys[key]++
 	}
 	return nil
 }
@@ -64,13 +66,14 @@ func (l *live) release(c *conn) {
 }
 
 func (l *live) releaseLocked(c *conn) {
-	if c.key == "" {
+	key := c.rarely().key
+	if key == "" {
 		return
 	}
-	if l.keys[c.key]--; l.keys[c.key] == 0 {
-		delete(l.keys, c.key)
+	if l.keys[key]--; l.keys[key] == 0 {
+		delete(l.keys, key)
 	}
-	c.key = ""
+	c.extra.key = ""
 }
 
 // count is how many there are.
@@ -84,7 +87,10 @@ func (l *live) remove(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.releaseLocked(c)
-	delete(l.conns, c)
+	last := len(l.conns) - 1
+	l.conns[c.place], l.conns[last].place = l.conns[last], c.place
+	l.conns[last] = nil
+	l.conns = l.conns[:last]
 	l.signal()
 }
 
@@ -105,9 +111,7 @@ func (l *live) shut() (conns []*conn, gone <-chan struct{}) {
 		l.empty = make(chan struct{})
 	}
 	gone = l.empty
-	for c := range l.conns {
-		conns = append(conns, c)
-	}
+	conns = slices.Clone(l.conns)
 	l.signal()
 	return conns, gone
 }

@@ -88,7 +88,7 @@ func (c *conn) told() (ok bool) {
 		return true
 	}
 	defer c.router.recoverObserver(c)
-	o.Upgrade(c.ctx, UpgradeEvent{Status: 101})
+	o.Upgrade(&c.ctx, UpgradeEvent{Status: 101})
 	return true
 }
 
@@ -109,7 +109,7 @@ func (c *conn) observeMessage(f Frame, begun time.Time, outcome Outcome) {
 		e.Name = rt.declaredName(f.Data, c.router.opts.Discriminator)
 	}
 	defer c.closeOnPanic("Observer")
-	c.router.opts.Observer.Message(c.ctx, e)
+	c.router.opts.Observer.Message(&c.ctx, e)
 }
 
 // messageBegins is the time for observeMessage.
@@ -142,7 +142,7 @@ func (o *Options) observesDrops() bool { return o.Observer != nil && o.Observer.
 func (c *conn) observeDrops(names []string) {
 	defer c.closeOnPanic("Observer")
 	for _, name := range names {
-		c.router.opts.Observer.Drop(c.ctx, DropEvent{name})
+		c.router.opts.Observer.Drop(&c.ctx, DropEvent{name})
 	}
 }
 
@@ -156,7 +156,7 @@ func (c *conn) observeClose(end wsconn.End) {
 		e.Code = 0
 	}
 	defer c.closeOnPanic("Observer")
-	o.Close(context.WithoutCancel(c.ctx), e)
+	o.Close(context.WithoutCancel(&c.ctx), e)
 }
 
 // closeOnPanic closes the connection if what it is deferred in panics. It may run in any goroutine.

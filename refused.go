@@ -51,7 +51,7 @@ func (r *refusals) due(kind string, now time.Time) (silent int, ok bool) {
 // logRefused notes that the peer was refused something because of kind; args say what.
 func (c *conn) logRefused(kind string, args ...any) {
 	r := c.router
-	level, every := slog.LevelInfo, r.logger().Enabled(c.ctx, slog.LevelDebug)
+	level, every := slog.LevelInfo, r.logger().Enabled(&c.ctx, slog.LevelDebug)
 	silent, ok := r.refusals.due(kind, time.Now())
 	switch {
 	case !ok && !every:
@@ -62,7 +62,7 @@ func (c *conn) logRefused(kind string, args ...any) {
 	if silent > 0 && !every {
 		args = append(args, "not_logged", silent)
 	}
-	c.logger().Log(c.ctx, level, "wsrouter: message refused", append([]any{"code", kind}, args...)...)
+	c.logger().Log(&c.ctx, level, "wsrouter: message refused", append([]any{"code", kind}, args...)...)
 }
 
 // brief cuts a text for the log: a hundred issues, with names that the peer chose, are more than a line.

@@ -195,7 +195,7 @@ func (r *router) checkResume(c *conn, req *http.Request) *refusal {
 		issue.Code, err = "duplicate", fmt.Errorf("is given %d times, want one value", len(values))
 	} else {
 		issue.Code = "resume"
-		c.presented, err = parsePositions(values[0])
+		c.more().presented, err = parsePositions(values[0])
 	}
 	if err != nil {
 		issue.Message = err.Error()
@@ -247,14 +247,14 @@ func (c *conn) resume() {
 		return
 	}
 	r.rooms.mu.RLock()
-	names := slices.Sorted(maps.Keys(c.presented))
+	names := slices.Sorted(maps.Keys(c.rarely().presented))
 	r.rooms.mu.RUnlock()
 	c.phase = inOnResume
 	for _, name := range names {
 		if c.ctx.Err() != nil {
 			return
 		}
-		if err := r.onResume(c.ctx, c, name); err != nil {
+		if err := r.onResume(&c.ctx, c, name); err != nil {
 			c.refuseRoom(name, err)
 			continue
 		}
@@ -272,7 +272,7 @@ func (c *conn) refuseRoom(name string, why error) {
 	c.logger().Debug("wsrouter: room not resumed", "room", brief(name), "err", why)
 	c.forget(name)
 	c.router.rooms.hub.counts.resyncs.Add(1)
-	if err := c.send(c.ctx, Resync{Room: name, Reason: reasonRefused}, nil); err != nil && !over(c.ctx, err) {
+	if err := c.send(&c.ctx, Resync{Room: name, Reason: reasonRefused}, nil); err != nil && !over(&c.ctx, err) {
 		c.logger().Error("wsrouter: resync not sent", "err", err)
 	}
 }
@@ -281,7 +281,7 @@ func (c *conn) refuseRoom(name string, why error) {
 func (c *conn) forget(room string) {
 	c.router.rooms.mu.Lock()
 	defer c.router.rooms.mu.Unlock()
-	delete(c.presented, room)
+	delete(c.rarely().presented, room)
 }
 
 // presents returns what the client has presented for the feed's room, or nil.
@@ -292,7 +292,7 @@ func (f *feed) presents(c *conn) *position {
 	r := &f.hub.router.rooms
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return c.presented[f.room.name]
+	return c.rarely().presented[f.room.name]
 }
 
 // admit makes c a member, after what it missed.
@@ -312,15 +312,15 @@ func (f *feed) admit(c *conn) error {
 
 // prepare waits until all is there that c missed, if it can be had, and until c and the router can take it.
 func (f *feed) prepare(c *conn, missed *position) error {
-	if err := f.fetch(c.ctx, missed); err != nil {
+	if err := f.fetch(&c.ctx, missed); err != nil {
 		return err
 	}
 	o := &f.hub.router.opts
-	if err := f.hub.replays.wait(c.ctx, f.size(missed), o.Resume.Rate); err != nil {
+	if err := f.hub.replays.wait(&c.ctx, f.size(missed), o.Resume.Rate); err != nil {
 		return ErrClosed
 	}
 	for c.socket.Waiting() > o.Outbox/2 {
-		if err := c.socket.Wait(c.ctx); err != nil {
+		if err := c.socket.Wait(&c.ctx); err != nil {
 			return ErrClosed
 		}
 	}
@@ -347,7 +347,7 @@ func (f *feed) seat(c *conn, missed *position) (flush bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		delete(c.presented, m.name)
+		delete(c.rarely().presented, m.name)
 		flush = c.socket.QueueAll(wsconn.Together(items), items)
 	}
 	r.add(m, c)

@@ -33,13 +33,13 @@ func (m Room[S]) Join(c *Conn[S]) error {
 	if err := m.core.checkRoom("Join", m.name); err != nil {
 		return err
 	}
-	return m.core.joinRoom(m.name, c.conn)
+	return m.core.joinRoom(m.name, &c.conn)
 }
 
 // Leave removes c, if it is there. A broadcast that has begun may still reach it.
 func (m Room[S]) Leave(c *Conn[S]) {
 	if c.conn.router == m.core {
-		m.core.rooms.leave(place{ofRoom, m.name}, c.conn)
+		m.core.rooms.leave(place{ofRoom, m.name}, &c.conn)
 	}
 }
 
@@ -86,7 +86,7 @@ type broadcast struct {
 func Except[S any](conns ...*Conn[S]) BroadcastOption {
 	return func(b *broadcast) {
 		for _, c := range conns {
-			b.except = append(b.except, c.conn)
+			b.except = append(b.except, &c.conn)
 		}
 	}
 }
@@ -460,7 +460,7 @@ func (d *delivery) queue(m *room, b *broadcast) {
 
 // queueFor hands the frame to one member.
 func (d *delivery) queueFor(c *conn) {
-	if c.hook != nil {
+	if c.rarely().hook != nil {
 		c.inspectBroadcast(d.message, d.frame.Data())
 	}
 	flush, full := d.give(c)

@@ -308,7 +308,7 @@ func (t *Routes[S]) Names() []string {
 func (t *Routes[S]) Handle(ctx context.Context, c *Conn[S], name string, body []byte) error {
 	for _, rt := range t.core.routes {
 		if rt.name() == name || rt.answersTo(name) {
-			return t.core.decodeBody(ctx, c.conn, rt, name, body)
+			return t.core.decodeBody(ctx, &c.conn, rt, name, body)
 		}
 	}
 	value, _ := json.Marshal(name)
@@ -330,10 +330,10 @@ func (rt *route) answersTo(name string) bool {
 // Call calls the handler registered for v's type, which may be one that is no JSON message. v may be a pointer. It fails if the
 // type has no handler, or several: use Handle then.
 func (t *Routes[S]) Call(ctx context.Context, c *Conn[S], v any) error {
-	return t.core.callWith(ctx, c.conn, v)
+	return t.core.callWith(ctx, &c.conn, v)
 }
 
 // Default does what the router would have done without a dispatcher, fallback included.
 func (t *Routes[S]) Default(ctx context.Context, c *Conn[S], f Frame) error {
-	return t.core.route(ctx, c.conn, f)
+	return t.core.route(ctx, &c.conn, f)
 }

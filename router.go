@@ -64,15 +64,11 @@ func New[S any](o *Options) *Router[S] {
 	core.rooms.hub = newHub(core)
 	core.loop = wsconn.NewLoop(core.opts.loop(core))
 	core.origins, core.hosts = parseRules(core.opts.Origins), parseRules(core.opts.Hosts)
-	core.live = live{most: core.opts.MaxConns, mostPerKey: core.opts.MaxConnsPerKey, conns: map[*conn]struct{}{}, keys: map[string]int{}}
+	core.live = live{most: core.opts.MaxConns, mostPerKey: core.opts.MaxConnsPerKey, keys: map[string]int{}}
 	core.newConn = func() (*conn, any) {
-		both := &struct { // one allocation
-			Conn[S]
-			core conn
-		}{}
-		c := &both.core
-		both.conn, c.router, c.owner = c, core, &both.Conn
-		return c, &both.Session
+		c := new(Conn[S])
+		c.conn.router, c.conn.owner = core, c
+		return &c.conn, &c.Session
 	}
 	return &Router[S]{core}
 }
@@ -117,7 +113,7 @@ func (r *Router[S]) Use(mw ...func(next Handler[S]) Handler[S]) {
 			panic("wsrouter: Use: the middleware is nil")
 		}
 		r.core.middleware = append(r.core.middleware, func(next handlerFunc) handlerFunc {
-			h := wrap(func(ctx context.Context, c *Conn[S], in *Incoming) error { return next(ctx, c.conn, in) })
+			h := wrap(func(ctx context.Context, c *Conn[S], in *Incoming) error { return next(ctx, &c.conn, in) })
 			if h == nil {
 				panic("wsrouter: Use: the middleware returned a nil handler")
 			}

@@ -22,7 +22,7 @@ func (c *conn) Open() {
 	var err error
 	if c.router.onConnect != nil {
 		c.phase = inOnConnect
-		err = c.router.onConnect(c.ctx, c)
+		err = c.router.onConnect(&c.ctx, c)
 	}
 	var failure *Error
 	switch {
@@ -32,7 +32,7 @@ func (c *conn) Open() {
 	case errors.As(err, &failure) && failure != nil:
 		c.answer(failure, nil)
 		c.close(1008, shorten(failure.Code))
-	case over(c.ctx, err) && c.socket.Over():
+	case over(&c.ctx, err) && c.socket.Over():
 	default: // also ErrClosed of another connection: this one has not been let in
 		c.logger().Error("wsrouter: OnConnect failed", "err", err)
 		c.close(1011, "internal error")
@@ -60,13 +60,13 @@ func (c *conn) handle(f Frame) (outcome Outcome) {
 func (c *conn) take(f Frame) error {
 	r := c.router
 	if f.Binary != r.opts.Binary && !(r.dispatch != nil && r.handlesRaw(f.Binary)) {
-		return r.fallback(c.ctx, c, f, wrongKind(f.Binary))
+		return r.fallback(&c.ctx, c, f, wrongKind(f.Binary))
 	}
 	if r.dispatch != nil {
 		c.phase = inDispatch
-		return r.dispatch(c.ctx, c, f)
+		return r.dispatch(&c.ctx, c, f)
 	}
-	return r.route(c.ctx, c, f)
+	return r.route(&c.ctx, c, f)
 }
 
 // wrongKind is the error for a binary frame where messages are text, or the reverse.
@@ -259,7 +259,7 @@ func (c *conn) settle(f Frame, err error) Outcome {
 		c.logRefused(validation.Code, "issues", brief(validation.Error()))
 		c.answer(validation.reply(), c.router.correlationID(f.Data))
 		return OutcomeInvalid
-	case over(c.ctx, err), errors.Is(err, ErrDropped): // of drops the outbox has told, once for each episode
+	case over(&c.ctx, err), errors.Is(err, ErrDropped): // of drops the outbox has told, once for each episode
 		c.logger().Debug("wsrouter: handler saw the end, or a full outbox", "err", err)
 		return OutcomeOver
 	}
@@ -285,7 +285,7 @@ func (c *conn) answer(e *Error, id []byte) {
 		c.phase = inErrorMessage
 		msg = reshape(e)
 	}
-	if err := c.send(c.ctx, msg, id); err != nil && !over(c.ctx, err) && !errors.Is(err, ErrDropped) {
+	if err := c.send(&c.ctx, msg, id); err != nil && !over(&c.ctx, err) && !errors.Is(err, ErrDropped) {
 		c.logger().Error("wsrouter: error reply not sent", "code", e.Code, "err", err)
 	}
 }
@@ -321,11 +321,11 @@ func tell(log func()) {
 
 // Ended takes note of the end, as soon as it is seen.
 func (c *conn) Ended(end wsconn.End) {
-	if c.unbase != nil {
-		c.unbase()
+	if unbase := c.rarely().unbase; unbase != nil {
+		unbase()
 	}
 	c.router.live.release(c)
-	c.cancel(ErrClosed)
+	c.ctx.end()
 	c.router.rooms.leaveAll(c)
 	if end.Code == 1013 && end.Err != nil { // not who closes with that code on purpose
 		defer c.recoverLog()
@@ -347,7 +347,7 @@ func (c *conn) finish(end wsconn.End) {
 	if c.router.onDisconnect == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), farewell)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(&c.ctx), farewell)
 	defer cancel()
 	c.router.onDisconnect(ctx, c, CloseInfo(end))
 }

@@ -100,7 +100,10 @@ func (s *scanner) object(n *node, dst reflect.Value) bool {
 	names := s.names.open()
 	cut := s.edits.object(s.pos)
 	count, next := 0, 0
-	entries := entriesOf(dst)
+	var entries entries
+	if dst.Kind() == reflect.Map {
+		entries.into(dst)
+	}
 	if s.peek() != '}' {
 		for {
 			name, ok := s.member()
@@ -138,6 +141,15 @@ func (s *scanner) object(n *node, dst reflect.Value) bool {
 	s.names.close(names)
 	s.leave()
 	s.missing(n, seen, cut.any, dst)
+	if n.minLen > 0 || n.maxLen >= 0 || n.shape.custom != nil {
+		s.whole(n, start, count, before)
+	}
+	return true
+}
+
+// whole checks the rules of an object that began at start, with so many members, before which there were so many issues. It is apart so that
+// what few objects need is not on the stack of all.
+func (s *scanner) whole(n *node, start, count, before int) {
 	if n.minLen > 0 || n.maxLen >= 0 {
 		raw := s.data[start:s.pos]
 		if len(s.issues) > before {
@@ -148,7 +160,6 @@ func (s *scanner) object(n *node, dst reflect.Value) bool {
 	if n.shape.custom != nil && len(s.issues) == before {
 		s.tryCustom(n.shape.custom, s.edits.apply(s.data, start, s.pos, s.edits.list), nowhere)
 	}
-	return true
 }
 
 // find returns the field of that name, -1 for none. next is the likely one: members mostly come in order.

@@ -141,14 +141,11 @@ func (s *scanner) item(n *node, dst reflect.Value, i int) reflect.Value {
 // entries stores the entries of a map.
 type entries struct{ m, key, value reflect.Value }
 
-// entriesOf returns the entries of dst, of which m is nowhere if that is no map.
-func entriesOf(dst reflect.Value) (e entries) {
-	if dst.Kind() != reflect.Map {
-		return e
-	}
-	t := dst.Type()
-	dst.Set(reflect.MakeMap(t))
-	return entries{dst, reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()}
+// into begins the map m. Entries of what is no map have an m that is nowhere.
+func (e *entries) into(m reflect.Value) {
+	t := m.Type()
+	m.Set(reflect.MakeMap(t))
+	e.m, e.key, e.value = m, reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
 }
 
 // next is where the value of the next entry goes.

@@ -254,6 +254,19 @@ func (s *scanner) string(n *node, dst reflect.Value) bool {
 		s.failEnum(n, raw, val)
 		return true
 	}
+	if n.minLen > 0 || n.maxLen >= 0 || n.pattern != nil || n.format != nil {
+		s.textRules(n, val, ascii, raw)
+	}
+	if n.kind != kindString {
+		s.textual(n, val, raw, dst)
+	} else if dst.IsValid() {
+		dst.SetString(s.keep(val))
+	}
+	return true
+}
+
+// textRules is apart, as textual is: what they need would be on the stack of every string.
+func (s *scanner) textRules(n *node, val []byte, ascii bool, raw []byte) {
 	if n.minLen > 0 || n.maxLen >= 0 {
 		count := len(val)
 		if !ascii {
@@ -265,23 +278,23 @@ func (s *scanner) string(n *node, dst reflect.Value) bool {
 		s.fail("pattern", "must match "+n.pattern.text, map[string]any{"pattern": n.pattern.text}, raw)
 	}
 	if f := n.format; f != nil && f.check != nil && n.kind != kindDuration && !f.check(val) {
-		s.fail("format", "must be "+f.text, map[string]any{"format": f.name}, raw)
+		s.failFormat(f, raw)
 	}
+}
+
+// textual checks and stores a string that is written for something else.
+func (s *scanner) textual(n *node, val, raw []byte, dst reflect.Value) {
 	switch n.kind {
-	case kindString:
-		if dst.IsValid() {
-			dst.SetString(s.keep(val))
-		}
 	case kindBytes:
 		s.bytes(n, val, raw, dst)
 	case kindTime:
 		if !isTime(val) || dst.IsValid() && timeOf(dst).UnmarshalText(val) != nil {
-			s.fail("format", "must be "+formats["date-time"].text, map[string]any{"format": "date-time"}, raw)
+			s.failFormat(formats["date-time"], raw)
 		}
 	case kindDuration:
 		d, ok := parseDuration(val)
 		if !ok {
-			s.fail("format", "must be "+formats["duration"].text, map[string]any{"format": "duration"}, raw)
+			s.failFormat(formats["duration"], raw)
 		}
 		if dst.IsValid() {
 			dst.SetInt(int64(d))
@@ -289,7 +302,10 @@ func (s *scanner) string(n *node, dst reflect.Value) bool {
 	case kindText:
 		s.textValue(n, raw, dst)
 	}
-	return true
+}
+
+func (s *scanner) failFormat(f *format, raw []byte) {
+	s.fail("format", "must be "+f.text, map[string]any{"format": f.name}, raw)
 }
 
 func (n *node) hasText(val []byte) bool {

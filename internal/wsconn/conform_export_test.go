@@ -15,7 +15,15 @@ type Event struct {
 }
 
 func NewParser(deflated bool, message, frames int) *Parser {
-	return &Parser{parser{deflated: deflated}, limits{message, frames}}
+	return &Parser{*parserOf(deflated), limits{message, frames}}
+}
+
+func parserOf(deflated bool) *parser {
+	p := new(parser)
+	if deflated {
+		p.deflate = new(Compression)
+	}
+	return p
 }
 
 // Close gives back what is unfinished.

@@ -56,7 +56,7 @@ func (s *Socket) peerClosed(code int, reason string) {
 	e := End{Code: code, Reason: reason, Remote: true}
 	s.out.mu.Lock()
 	if s.out.said { // it is the answer to ours, and came before who wrote that could tell
-		e = *s.out.bye
+		e = *s.out.rare.bye
 	}
 	s.out.mu.Unlock()
 	s.finish(e)
@@ -73,9 +73,9 @@ func (s *Socket) sayClose(e End, hurry bool) {
 	o := &s.out
 	o.mu.Lock()
 	o.shut = true
-	if o.lost == nil && !o.said {
-		if o.bye == nil {
-			o.bye = &e
+	if r := o.makeRare(); r.lost == nil && !o.said {
+		if r.bye == nil {
+			r.bye = &e
 			s.hold()
 		}
 		by := now + s.shard.loop.WriteTimeout
@@ -97,7 +97,7 @@ func (s *Socket) finish(e End) {
 	s.out.mu.Lock()
 	s.out.shut = true
 	if s.out.said {
-		e = *s.out.bye
+		e = *s.out.rare.bye
 	}
 	s.unlock()
 
@@ -254,12 +254,11 @@ func (s *Socket) leaveOnce() {
 
 // leave is the end of the reading role: the connection is gone.
 func (s *Socket) leave() {
-	s.shard.idle(s)
 	s.shard.forget(s)
 	s.freeInput()
 	s.parser.release()
-	if s.deflate != nil {
-		s.deflate.Close()
+	if s.parser.deflate != nil {
+		s.parser.deflate.Close()
 	}
 	s.conn.close(s)
 	s.leftOne()

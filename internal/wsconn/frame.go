@@ -90,8 +90,8 @@ var (
 // A parser takes a client's bytes apart (RFC 6455, section 5; RFC 7692, section 6). Of what it was given it keeps only
 // what is unfinished, in part. The zero value is at the beginning of a connection. It has one caller at a time.
 type parser struct {
-	part     *part // nil between messages
-	deflated bool  // permessage-deflate was agreed on
+	part    *part        // nil between messages
+	deflate *Compression // nil: none was agreed on. To inflate belongs to the reading role
 }
 
 // A part is what has come of a frame and of the message around it.
@@ -282,7 +282,7 @@ func (p *parser) header(b []byte, l *limits) (h header, err *protocolError) {
 // checkFirst refuses what a frame's first byte must not be.
 func (p *parser) checkFirst(first byte) *protocolError {
 	op := first & opcode
-	if first&rsv2And3 != 0 || first&rsv1 != 0 && (!p.deflated || op != opText && op != opBinary) {
+	if first&rsv2And3 != 0 || first&rsv1 != 0 && (p.deflate == nil || op != opText && op != opBinary) {
 		return errReserved
 	}
 	unfinished := p.part != nil && p.part.message != 0

@@ -37,7 +37,7 @@ func clientHead(first byte, n uint64) string {
 }
 
 func newParser(t *testing.T, deflated bool) *parser {
-	p := &parser{deflated: deflated}
+	p := parserOf(deflated)
 	t.Cleanup(p.release)
 	return p
 }

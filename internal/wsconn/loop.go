@@ -54,7 +54,7 @@ func (l *Loop) Negotiate(headers []string) (response string, agreed *Compression
 func (l *Loop) New(conn net.Conn, early []byte, agreed *Compression, h Handler) *Socket {
 	s := &Socket{shard: &l.shards[int(l.turn.Add(1))&(len(l.shards)-1)], h: h}
 	s.conn = newConn(s, conn)
-	s.deflate, s.parser.deflated = agreed, agreed != nil
+	s.parser.deflate = agreed
 	s.left.Store(2)
 	if len(early) > 0 {
 		s.in = getBuffer(len(early))

@@ -212,10 +212,7 @@ func (w *waiting) compact() {
 // dropped counts m, which is dropped.
 func (s *Socket) dropped(m outgoing) {
 	o := &s.out
-	if o.drops == nil {
-		o.drops = new(drops)
-	}
-	d := o.drops
+	d := &o.makeRare().drops
 	if !d.episode {
 		d.episode, d.begun, d.before = true, true, d.all
 		o.acts |= actDrop

@@ -27,12 +27,10 @@ func newConn(s *Socket, conn net.Conn) transport {
 // network takes at once.
 type raw struct {
 	net.Conn
-	rc   syscall.RawConn
-	s    *Socket
-	want int32 // of the read
-	got  int32
-	rerr error
-	try  func(fd uintptr) bool // readOnce, bound once
+	rc    syscall.RawConn
+	try   func(fd uintptr) bool // readOnce, bound once
+	want  int32                 // of the read
+	errno int32                 // how it failed, if it left nothing in Socket.in. 0: it was the end
 }
 
 // A write is what is done with a descriptor of Go's that is written to. Connections that wait hold none.
@@ -55,8 +53,8 @@ func newRaw(s *Socket, conn net.Conn, sc syscall.Conn) transport {
 	if err != nil {
 		return &stream{Conn: conn}
 	}
-	c := &raw{Conn: conn, rc: rc, s: s}
-	c.try = c.readOnce
+	c := &raw{Conn: conn, rc: rc}
+	c.try = func(fd uintptr) bool { return s.conn.(*raw).readOnce(s, int(fd)) } // which keeps s alone
 	return c
 }
 
@@ -65,19 +63,26 @@ func (c *raw) fill(s *Socket, n int) (int, error) {
 	if err := c.rc.Read(c.try); err != nil {
 		return 0, err
 	}
-	return int(c.got), c.rerr
+	switch {
+	case s.in != nil:
+		return len(s.in.B), nil
+	case c.errno != 0:
+		return 0, os.NewSyscallError("read", syscall.Errno(c.errno))
+	}
+	return 0, io.EOF
 }
 
 // readOnce reports false if nothing is there, and holds no buffer while it is not called again.
-func (c *raw) readOnce(fd uintptr) bool {
-	c.s.in = getBuffer(int(c.want))
-	got, err := readFD(int(fd), c.s.in.B[:c.want])
-	c.got, c.rerr = int32(got), err
-	c.s.in.B = c.s.in.B[:got]
-	if got == 0 {
-		c.s.freeInput()
+func (c *raw) readOnce(s *Socket, fd int) bool {
+	s.in = getBuffer(int(c.want))
+	n, errno := recvAgain(fd, s.in.B[:c.want])
+	if n > 0 {
+		s.in.B = s.in.B[:n]
+		return true
 	}
-	return c.rerr != errParked
+	s.freeInput()
+	c.errno = int32(errno)
+	return errno != syscall.EAGAIN
 }
 
 func (c *raw) unread(*Socket) bool { return unread(c.rc) }
@@ -156,18 +161,25 @@ func unreadFD(fd int) bool {
 
 // readFD reads what is there. errParked: nothing.
 func readFD(fd int, p []byte) (int, error) {
+	switch n, errno := recvAgain(fd, p); {
+	case errno == syscall.EAGAIN:
+		return 0, errParked
+	case errno != 0:
+		return 0, os.NewSyscallError("read", errno)
+	case n == 0:
+		return 0, io.EOF
+	default:
+		return n, nil
+	}
+}
+
+// recvAgain is recv until no signal comes between.
+func recvAgain(fd int, p []byte) (int, syscall.Errno) {
 	for {
 		n, err := recv(fd, p, 0)
-		switch {
-		case err == syscall.EINTR:
-		case err == syscall.EAGAIN:
-			return 0, errParked
-		case err != nil:
-			return 0, os.NewSyscallError("read", err)
-		case n == 0:
-			return 0, io.EOF
-		default:
-			return n, nil
+		errno, _ := err.(syscall.Errno)
+		if errno != syscall.EINTR {
+			return n, errno
 		}
 	}
 }

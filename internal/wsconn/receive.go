@@ -128,7 +128,7 @@ func (s *Socket) step() (mine bool) {
 	}
 	switch ev.kind {
 	case eventText, eventBinary:
-		return s.deliver(ev)
+		return s.deliver(&ev)
 	case eventPing:
 		if !s.listed.Load() {
 			s.shard.busy(s) // it may hold replies
@@ -145,7 +145,7 @@ func (s *Socket) step() (mine bool) {
 
 // deliver hands a message to the handler, or keeps it while an earlier one is handled. It reports whether the reading role is
 // still the caller's.
-func (s *Socket) deliver(ev event) (mine bool) {
+func (s *Socket) deliver(ev *event) (mine bool) {
 	m := received{data: ev.data, buf: ev.buf, binary: ev.kind == eventBinary}
 	if s.has(flagOver | flagClosing | flagDraining) {
 		m.free()
@@ -175,7 +175,7 @@ func (s *Socket) deliver(ev event) (mine bool) {
 // inflate replaces the data of m by what it was before it was compressed. It ends the connection if that cannot be or breaks a rule.
 func (s *Socket) inflate(m *received) bool {
 	buf := getBuffer(2 * len(m.data))
-	data, err := s.deflate.Inflate(buf.B, m.data, s.shard.loop.MaxMessage)
+	data, err := s.parser.deflate.Inflate(buf.B, m.data, s.shard.loop.MaxMessage)
 	m.free()
 	buf.B = data
 	m.data, m.buf = data, buf
@@ -272,7 +272,7 @@ func (s *Socket) returned(in *Buffer) (mine bool) {
 func (s *Socket) awaitRoom() bool {
 	for o := &s.out; ; {
 		o.mu.Lock()
-		if o.lost != nil {
+		if o.rare != nil && o.rare.lost != nil {
 			s.unlock()
 			return false
 		}

@@ -29,9 +29,22 @@ type outbox struct {
 	shut    bool     // nothing more is taken
 	said    bool     // bye is on its way
 	acts    acts     // to be done without mu
-	lost    *End     // the network has failed, or was given up; nil: it works
-	bye     *End     // our close frame, sent behind the queue; nil: none
-	drops   *drops   // nil: nothing was ever dropped
+	rare    *rare    // nil: nothing of it
+}
+
+// A rare is what an outbox has near its end, or when its peer is slow.
+type rare struct {
+	lost  *End // the network has failed, or was given up; nil: it works
+	bye   *End // our close frame, sent behind the queue; nil: none
+	drops drops
+}
+
+// makeRare returns the rare, of an outbox that may have had none.
+func (o *outbox) makeRare() *rare {
+	if o.rare == nil {
+		o.rare = new(rare)
+	}
+	return o.rare
 }
 
 // waiting is what an outbox holds that is not empty.
@@ -72,7 +85,7 @@ const (
 // Send queues the message in b behind all that was sent before, or sends it. b remains the caller's. Errors: ErrClosed, ErrDropped,
 // and ctx's, which bounds only the wait of OverflowWait.
 func (s *Socket) Send(ctx context.Context, b *Buffer, isBinary bool, d Delivery) error {
-	if s.deflate.Sends(len(b.B) - HeaderRoom) {
+	if s.parser.deflate.Sends(len(b.B) - HeaderRoom) {
 		if deflated := b.deflate(); deflated != nil {
 			defer deflated.free()
 			return s.send(ctx, deflated.frame(first(isBinary)|rsv1), d)
@@ -137,7 +150,7 @@ func (s *Socket) Queue(f *Frame, d Delivery) (flush, full bool, err error) {
 		s.shard.count.sent.Add(1)
 		return true, false, nil
 	}
-	full, err = s.enqueue(outgoing{f.of(s.deflate), d.Latest, d.Name}, d, false)
+	full, err = s.enqueue(outgoing{f.of(s.parser.deflate), d.Latest, d.Name}, d, false)
 	return o.owesFlush(), full, err
 }
 
@@ -169,7 +182,7 @@ func (s *Socket) QueueAll(all *Frame, items []*Item) (flush bool) {
 		}
 		d := it.Delivery
 		d.NoWait = true
-		if _, err := s.enqueue(outgoing{it.Frame.of(s.deflate), d.Latest, d.Name}, d, false); err == nil {
+		if _, err := s.enqueue(outgoing{it.Frame.of(s.parser.deflate), d.Latest, d.Name}, d, false); err == nil {
 			it.Queued++
 		}
 	}
@@ -265,7 +278,7 @@ func (s *Socket) hold() *waiting {
 		o.w = waitings.Get().(*waiting)
 		if f := o.one; f != nil {
 			o.one = nil
-			frame := f.of(s.deflate)
+			frame := f.of(s.parser.deflate)
 			s.push(outgoing{frame: slices.Clip(frame)})
 			s.count(f.costs(frame))
 		}
@@ -353,11 +366,11 @@ func (s *Socket) refill() {
 		}
 		w.add(frame)
 	}
-	if bye := s.out.bye; bye != nil && !s.out.said {
+	if r := s.out.rare; r != nil && r.bye != nil && !s.out.said {
 		s.out.said = true
 		s.out.acts |= actDue
 		var body [maxControl]byte
-		w.control(opClose, bye.payload(body[:0]))
+		w.control(opClose, r.bye.payload(body[:0]))
 	}
 }
 
@@ -411,8 +424,8 @@ func (s *Socket) emptied() {
 	testhook.Freed(payload)
 	waitings.Put(w)
 	s.out.w = nil
-	if s.out.drops != nil {
-		s.out.drops.episode = false
+	if s.out.rare != nil {
+		s.out.rare.drops.episode = false
 	}
 }
 
@@ -424,7 +437,7 @@ func (s *Socket) flushLocked() {
 	o := &s.out
 	if f := o.one; f != nil && s.conn.direct() {
 		o.one = nil
-		s.writeNow(f.of(s.deflate))
+		s.writeNow(f.of(s.parser.deflate))
 		return
 	} else if f != nil {
 		s.hold()
@@ -490,14 +503,14 @@ func (s *Socket) pump() {
 }
 
 // shutOff reports whether the network has failed.
-func (o *outbox) shutOff() bool { return o.lost != nil || o.w == nil }
+func (o *outbox) shutOff() bool { return o.w == nil || o.rare != nil && o.rare.lost != nil }
 
 // lose notes that the network has failed.
 func (s *Socket) lose(err error) {
 	o := &s.out
 	o.shut = true
-	if o.lost == nil {
-		o.lost = &End{Code: statusAbnormal, Err: lost("writing", err)}
+	if r := o.makeRare(); r.lost == nil {
+		r.lost = &End{Code: statusAbnormal, Err: lost("writing", err)}
 		o.acts |= actLost
 	}
 	s.discard()
@@ -537,10 +550,10 @@ func (s *Socket) unlock() {
 		return
 	}
 	o.acts = 0
-	failed, bye := o.lost, o.bye
+	r := o.rare
 	var drops Drops
 	if todo&actDrop != 0 {
-		drops = o.drops.take()
+		drops = r.drops.take()
 	}
 	o.mu.Unlock()
 	if todo&actPump != 0 {
@@ -554,13 +567,13 @@ func (s *Socket) unlock() {
 		s.fail(statusTryLater, fmt.Errorf("too slow: the outbox of %d bytes is full", s.shard.loop.Outbox))
 	}
 	if todo&actDue != 0 {
-		s.finish(*bye)
+		s.finish(*r.bye)
 	}
 	if todo&actSent != 0 {
 		s.closeSent()
 	}
 	if todo&actLost != 0 {
-		s.finish(*failed)
+		s.finish(*r.lost)
 		s.drop()
 	}
 	if todo&actShed != 0 {

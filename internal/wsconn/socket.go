@@ -16,8 +16,6 @@ type Socket struct {
 	h     Handler
 	conn  transport
 
-	deflate *Compression // nil: none was agreed on. Receiving belongs to the reading role
-
 	flags atomic.Uint32
 	phase atomic.Uint32 // of handling: a state in the low bits, above it the number of the handler
 	life  atomic.Int64  // when the peer was last heard, in Loop.now
@@ -53,8 +51,8 @@ type Socket struct {
 	nextPing time.Duration // or, if one is unanswered, when it left; of who ticks
 
 	// Of shard.mu.
-	timers     entry
-	prev, succ *Socket // in shard.running
+	timers entry
+	succ   *Socket // in shard.running
 }
 
 // Flags, which are only ever set, but for flagSlow.

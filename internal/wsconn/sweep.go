@@ -23,60 +23,32 @@ func (h *shard) busy(s *Socket) {
 func (h *shard) list(s *Socket) {
 	s.listed.Store(true)
 	s.timers.swept = s.phase.Load()
-	s.prev, s.succ = nil, h.running
-	if s.succ != nil {
-		s.succ.prev = s
-	}
-	h.running = s
+	s.succ, h.running = h.running, s
 }
 
-// idle takes s off the list.
-func (h *shard) idle(s *Socket) {
-	if !s.listed.Load() {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.unlist(s)
-}
-
-// unlist needs mu.
-func (h *shard) unlist(s *Socket) {
-	if !s.listed.Load() {
-		return
-	}
-	s.listed.Store(false)
-	if s.prev != nil {
-		s.prev.succ = s.succ
-	} else {
-		h.running = s.succ
-	}
-	if s.succ != nil {
-		s.succ.prev = s.prev
-	}
-	s.prev, s.succ = nil, nil
-}
-
-// onSweep frees the peers of handlers that have run since the last time.
+// onSweep frees the peers of handlers that have run since the last time, and takes those off the list that have not run since.
 func (h *shard) onSweep() {
 	var slow []stealing
 	h.mu.Lock()
-	for s := h.running; s != nil; {
-		next := s.succ
+	for at := &h.running; *at != nil; {
+		s := *at
 		v := s.phase.Load()
-		switch running := v&phaseMask == phaseHandling; {
-		case v != s.timers.swept:
+		if v != s.timers.swept {
 			s.timers.swept = v
-		case running:
-			slow = append(slow, stealing{s, v})
-			h.unlist(s)
-		default: // nothing ran since the last time
-			h.unlist(s)
-			if s.phase.Load()&phaseMask == phaseHandling { // it has just begun, and saw itself listed
-				h.list(s)
-			}
+			at = &s.succ
+			continue
 		}
-		s = next
+		s.listed.Store(false)
+		switch now := s.phase.Load(); {
+		case v&phaseMask == phaseHandling:
+			slow = append(slow, stealing{s, v})
+		case now&phaseMask == phaseHandling: // it has just begun, and saw itself listed
+			s.listed.Store(true)
+			s.timers.swept = now
+			at = &s.succ
+			continue
+		}
+		*at, s.succ = s.succ, nil
 	}
 	if h.sweeping = h.running != nil; h.sweeping {
 		h.sweep.Reset(sweepTime)
