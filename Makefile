@@ -44,12 +44,11 @@ unit: ## every test of every module, but the browser's
 	  echo "test internal/compat, random routers and hostile bases without -race"; (cd internal/compat && $(GO) test -run 'TestRandomRouters$$|TestHostile' .) || rc=1; \
 	  echo "test internal/hostile, costs without -race"; $(GO) test ./internal/hostile || rc=1; exit $$rc
 
-# An input that is interesting is made smaller 20 times at most: where pools make coverage vary, a minute of that found nothing and tried nothing else.
 FUZZDIR ?= .
 fuzz: ## each fuzz target for FUZZTIME, below FUZZDIR
 	@for d in $$(grep -rlE '^func Fuzz' --include='*_test.go' $(FUZZDIR) | xargs -r -n1 dirname | sort -u); do \
 	  for f in $$(cd $$d && $(GO) test -list '^Fuzz' . | grep '^Fuzz'); do \
-	    echo "fuzz $$d $$f"; (cd $$d && $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x .); \
+	    echo "fuzz $$d $$f"; (cd $$d && GO=$(GO) $(CURDIR)/.ci/fuzz $$f $(FUZZTIME)); \
 	  done; \
 	done
 
