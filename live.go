@@ -3,6 +3,7 @@ package wsrouter
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"sync"
@@ -102,7 +103,8 @@ func (l *live) signal() {
 	}
 }
 
-// shut refuses more connections and returns those there are, with a channel that is closed when all are gone.
+// shut refuses more connections and returns those there are, in no order, with a channel that is closed when all are gone: clients that came
+// together, as those of one place or of one release do, would else come back together.
 func (l *live) shut() (conns []*conn, gone <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,6 +115,7 @@ func (l *live) shut() (conns []*conn, gone <-chan struct{}) {
 	gone = l.empty
 	conns = slices.Clone(l.conns)
 	l.signal()
+	rand.Shuffle(len(conns), func(i, j int) { conns[i], conns[j] = conns[j], conns[i] })
 	return conns, gone
 }
 
