@@ -410,7 +410,12 @@ func (l *load) look(message string) (sent, error) {
 			return sent{}, fmt.Errorf("look: %v after %q", err, got)
 		}
 		got = append(got, l.buf[:n]...)
-		if head, size := header(got); head > 0 && len(got) >= head+size {
+		for head, size := header(got); head > 0 && len(got) >= head+size; head, size = header(got) {
+			if op := got[0] & 15; op >= shut { // a ping, where dialling took its time
+				c.control(l, op, got[head:head+size])
+				got = got[head+size:]
+				continue
+			}
 			payload := got[head : head+size]
 			if got[1]&0x80 != 0 {
 				key := got[head-4 : head]
