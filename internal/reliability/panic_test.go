@@ -75,7 +75,7 @@ func meet(server process, address string, p reliability.Position) error {
 		return err
 	}
 	defer c.Conn.Close()
-	if err := c.Conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := c.Conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return err
 	}
 	if err := say(c, p.Say); err != nil {
@@ -156,7 +156,7 @@ func closedWith(err error, code int) bool {
 // chat sends and gets its own messages back until told to stop, or until the connection ends.
 func chat(c *reliability.Client, stop <-chan struct{}) error {
 	for {
-		if err := c.Conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		if err := c.Conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 			return err
 		}
 		if err := echo(c); err != nil {
@@ -185,7 +185,7 @@ func newcomer(address string) error {
 		return fmt.Errorf("a newcomer: %w", err)
 	}
 	defer c.Conn.Close()
-	if err := c.Conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := c.Conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return err
 	}
 	if err := echo(c); err != nil {
