@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	joinEvery = 2 * time.Millisecond
-	joinMost  = 1024 // topics at once
+	joinEvery  = 2 * time.Millisecond // for each change of the batch before: from 500 a second on batches grow
+	joinLatest = 10 * time.Millisecond
+	joinMost   = 1024 // topics at once
 )
 
 // Subscribe returns when the server has the subscription. While there is no connection it fails with ErrUnavailable at once. A handler that is
@@ -121,7 +122,7 @@ type joinRequest struct {
 	err  error
 }
 
-// runJoins subscribes all topics that came within joinEvery with one question, and unsubscribes those that are not wanted any more.
+// runJoins subscribes all topics that came since the batch before with one question, and unsubscribes those that are not wanted any more.
 func (b *Broker) runJoins() {
 	for {
 		select {
@@ -131,14 +132,15 @@ func (b *Broker) runJoins() {
 			return
 		}
 		begin := time.Now()
-		batch := b.joins.take(joinMost)
-		for _, sub := range b.leaves.take(0) { // before the batch has the same topic again, whose messages would arrive twice
+		batch, leaves := b.joins.take(joinMost), b.leaves.take(0)
+		for _, sub := range leaves { // before the batch has the same topic again, whose messages would arrive twice
 			sub.Unsubscribe() // fails only where there is no subscription any more
 		}
 		if len(batch) > 0 {
 			b.join(batch)
 		}
-		if sleep(b.ctx, joinEvery-time.Since(begin)) != nil {
+		pause := min(time.Duration(max(len(batch)+len(leaves), 1))*joinEvery, joinLatest)
+		if sleep(b.ctx, pause-time.Since(begin)) != nil {
 			return
 		}
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ type churn struct {
 	Publishes      float64       // a second, to rooms that somebody is in
 	For            time.Duration
 	Seed           uint64
+	Profile        string // file for a CPU profile of the node; "": none
 }
 
 // visit is a client in a room.
@@ -59,8 +61,10 @@ func (t churn) run(say func(string, ...any)) (r report, err error) {
 	if err != nil {
 		return r, err
 	}
+	profiled := make(chan error, 1)
+	go func() { profiled <- t.profile(s) }()
 	joins, err := t.mill(s)
-	if err != nil {
+	if err := errors.Join(err, <-profiled); err != nil {
 		return r, err
 	}
 	took := t.For.Seconds() // the last leaves come later, and count
@@ -99,6 +103,14 @@ func (t churn) run(say func(string, ...any)) (r report, err error) {
 	r.add(nats <= 0.3, "broker", fmt.Sprintf("%.2f cores", nats), "≤ 0.3")
 	r.add(after <= before, "subscriptions that the broker has left", fmt.Sprint(after-before), "0")
 	return r, nil
+}
+
+// profile has the node write a profile, if one is wanted.
+func (t churn) profile(s *soak) error {
+	if t.Profile == "" {
+		return nil
+	}
+	return s.nodes[0].ask("profile", profiling{t.Profile, t.For}, nil)
 }
 
 // mill has clients join and leave, and publishes, until time is up and all have left.

@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // roles of children; each has one argument, its configuration.
@@ -82,6 +84,7 @@ var (
 			f.IntVar(&comesGoes.PerSecond, "rate", comesGoes.PerSecond, "joins a second, and as many leaves")
 			f.Float64Var(&comesGoes.Publishes, "publishes", comesGoes.Publishes, "a second")
 			f.DurationVar(&comesGoes.For, "time", comesGoes.For, "of joins")
+			f.StringVar(&comesGoes.Profile, "profile", "", "write a CPU profile of the node to this file")
 		}, func(say func(string, ...any)) (report, error) { return comesGoes.run(say) }},
 		{"presence", "how long members of a node are believed to be there that is not", func(f *flag.FlagSet) {
 			f.IntVar(&whoIsThere.Members, "members", whoIsThere.Members, "of each node")
@@ -94,7 +97,7 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("chaos: ")
 	if len(os.Args) == 3 && slices.Contains(roles, os.Args[1]) {
-		if err := runChild(os.Args[1], os.Args[2], os.Stdin, os.Stdout); err != nil {
+		if err := runChild(os.Args[1], os.Args[2], pollable(os.Stdin), pollable(os.Stdout)); err != nil {
 			log.Fatalf("%s: %v", os.Args[1], err)
 		}
 		return
@@ -110,6 +113,14 @@ func main() {
 	if err := commandSet[i].main(os.Args[2:]); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// pollable is a pipe of a child that is waited for as sockets are: a thread that blocks in it would cost more at each question than what is asked for.
+func pollable(f *os.File) *os.File {
+	if err := unix.SetNonblock(int(f.Fd()), true); err != nil {
+		return f
+	}
+	return os.NewFile(f.Fd(), f.Name())
 }
 
 func (c *command) main(args []string) error {
