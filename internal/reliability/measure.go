@@ -225,7 +225,7 @@ func Queues(serverPort int) (map[int]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	queues := map[int]int{}
+	queues, seen := map[int]int{}, map[[2]string]bool{}
 	rows := bufio.NewScanner(bytes.NewReader(text))
 	rows.Scan() // titles
 	for rows.Scan() {
@@ -233,6 +233,11 @@ func Queues(serverPort int) (map[int]int, error) {
 		if len(f) < 5 {
 			return nil, fmt.Errorf("/proc/net/tcp: %q", rows.Text())
 		}
+		ends := [2]string{f[1], f[2]}
+		if seen[ends] {
+			continue // while other sockets of the machine come and go, the kernel tells of some again
+		}
+		seen[ends] = true
 		local, err1 := hexAfterColon(f[1])
 		remote, err2 := hexAfterColon(f[2])
 		rx, err3 := hexAfterColon(f[4])
