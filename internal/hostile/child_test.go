@@ -67,10 +67,11 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// limit is how long a message may be, but on /big.
+// limit is how long a message may be, but on /big; outbox is what may wait for one connection, as it comes.
 const (
 	limit    = 64 << 10
 	bigLimit = 512 << 10
+	outbox   = 256 << 10
 )
 
 // Short times, so that a peer that costs time does not cost the test much of it.
