@@ -14,7 +14,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()
-	for patience := time.Now().Add(5 * time.Second); code == 0 && heldOut() > 0; {
+	for patience := time.Now().Add(30 * time.Second); code == 0 && heldOut() > 0; {
 		if time.Now().After(patience) {
 			os.Stderr.WriteString("buffers that nobody has given back: see held_linux.go\n")
 			code = 1
