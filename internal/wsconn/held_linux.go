@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Buffers for what waits, for the rest of a message or for the network, are memory of the system's and not of Go's heap. Ten thousand peers that send
+// Buffers for what waits for the rest of a message are memory of the system's and not of Go's heap. Ten thousand peers that send
 // 16 KiB at once would make the heap as large as all of that, and with a heap of that size Go sees no reason to collect it
 // for two minutes. These go back a few seconds after they were needed last.
 const (

@@ -14,7 +14,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	code := m.Run()
-	for patience := time.Now().Add(30 * time.Second); code == 0 && heldOut() > 0; {
+	for patience := time.Now().Add(30 * time.Second); code == 0 && HeldOut() > 0; {
 		if time.Now().After(patience) {
 			os.Stderr.WriteString("buffers that nobody has given back: see held_linux.go\n")
 			code = 1
@@ -24,7 +24,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func heldOut() (n int) {
+// HeldOut is how many buffers of the system's memory have an owner.
+func HeldOut() (n int) {
 	for i := range stores {
 		s := &stores[i]
 		s.mu.Lock()

@@ -232,9 +232,14 @@ func (s *Socket) call(m *received) {
 	count, returned := s.shard.count, false
 	defer func() {
 		count.done.Add(1)
-		if !returned {
-			s.interrupted(recover())
+		if returned {
+			return
 		}
+		p := recover()
+		if p == nil && m != nil { // the goroutine ends, and with it who would free m
+			m.free()
+		}
+		s.interrupted(p)
 	}()
 	switch {
 	case m == nil:
@@ -341,6 +346,17 @@ func (s *Socket) keep(m received) bool {
 	return true
 }
 
+// freeAhead forgets what was read ahead. The caller holds mu.
+func (s *Socket) freeAhead() {
+	if s.ahead == nil {
+		return
+	}
+	for _, m := range s.ahead.queue {
+		m.free()
+	}
+	s.ahead = nil
+}
+
 // next takes the oldest message that was read ahead, and lets somebody read on when there is room again.
 func (s *Socket) next() (m received, ok bool) {
 	s.mu.Lock()
@@ -375,7 +391,7 @@ func (s *Socket) catchUp() (mine bool) {
 			s.mu.Unlock()
 			continue // it came between
 		}
-		s.ahead = nil
+		s.freeAhead()
 		v := s.phase.Load()
 		s.phase.Store(v &^ phaseMask)
 		mine = s.starved
@@ -401,7 +417,7 @@ func (s *Socket) steal(v uint32) {
 		rest := old.B[s.r:]
 		s.in, s.r = nil, 0
 		if len(rest) > 0 {
-			s.in = getHeld(len(rest))
+			s.in = getBuffer(len(rest))
 			s.in.B = append(s.in.B, rest...)
 		}
 	}

@@ -296,7 +296,7 @@ func (s *Socket) writeNow(frame []byte) {
 	s.shard.count.bytesOut.Add(uint64(n))
 	if n < len(frame) {
 		w := s.hold()
-		w.wire = getHeld(len(frame) - n)
+		w.wire = getBuffer(len(frame) - n)
 		w.wire.B = append(w.wire.B, frame[n:]...)
 		s.block()
 	}

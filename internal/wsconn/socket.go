@@ -149,7 +149,8 @@ func (s *Socket) crashed(p any) {
 	s.mu.Lock()
 	v := s.phase.Load()
 	mine := v&phaseMask != phaseStolen || s.starved
-	s.starved, s.ahead = false, nil
+	s.starved = false
+	s.freeAhead()
 	s.phase.Store(v &^ phaseMask)
 	s.mu.Unlock()
 	s.settle()
