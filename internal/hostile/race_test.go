@@ -2,9 +2,12 @@
 
 package hostile
 
-// Under the race detector the child is watched too: races that hostile inputs bring about are found, and costs are multiples of the true
-// ones, which the run without it holds to the bars.
-const raceFactor = 12
+// Under the race detector the child is watched too, and its pools are poisoned: races and foreign bytes that hostile inputs bring about are
+// found. What they cost is held to the bars by the run without it.
+const (
+	costsCount = false
+	raceFactor = 12 // of patience
+)
 
 // Fewer peers find the same races in a quarter of the time.
 const (
