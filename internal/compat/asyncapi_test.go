@@ -11,6 +11,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/wsrouter-go/wsrouter/apidoc"
+	"github.com/wsrouter-go/wsrouter/internal/compat/golden"
 	"github.com/wsrouter-go/wsrouter/internal/compat/kitchen"
 )
 
@@ -35,7 +36,7 @@ func asyncapis(t *testing.T) map[string][]byte {
 func TestGoldenAsyncAPI(t *testing.T) {
 	for name, data := range asyncapis(t) {
 		if name != "minimal" && name != "chat" {
-			golden(t, "testdata/"+name+".asyncapi.json", data)
+			golden.File(t, "testdata/"+name+".asyncapi.json", data)
 		}
 	}
 }

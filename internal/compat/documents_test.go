@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"math/big"
 	"net/http/httptest"
@@ -23,30 +22,9 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/wsrouter-go/wsrouter/apidoc"
+	"github.com/wsrouter-go/wsrouter/internal/compat/golden"
 	"github.com/wsrouter-go/wsrouter/internal/compat/kitchen"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares got with a file that other tools read too: oapi-codegen and Redocly.
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s changed: make golden, and read the difference", path)
-	}
-}
 
 func read(t *testing.T, path string) []byte {
 	t.Helper()
@@ -86,7 +64,7 @@ func openapis(t *testing.T) map[string][]byte {
 func TestGoldenDocuments(t *testing.T) {
 	for name, data := range openapis(t) {
 		if name != "minimal" && name != "chat" {
-			golden(t, "testdata/"+name+".openapi.json", data)
+			golden.File(t, "testdata/"+name+".openapi.json", data)
 		}
 	}
 }

@@ -1,5 +1,3 @@
-//go:build !race
-
 package compat
 
 import (
@@ -125,8 +123,7 @@ var hostile = map[string]func() string{
 	"just many members in JSON":                      func() string { return "{" + numbered(500_000, `"k%d":0,`) + `"k1":0}` },
 }
 
-// TestHostileBases measures each in a process of its own, as it costs CPU and as the heap grows. Under -race it would measure the race detector:
-// `make unit` runs it without.
+// TestHostileBases measures each in a process of its own, as it costs CPU and as the heap grows.
 func TestHostileBases(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "base")
 	for name, write := range hostile {

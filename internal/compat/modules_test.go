@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/wsrouter-go/wsrouter/internal/compat/golden"
 )
 
 // mostModules is what one require of wsrouter may add to a user's module graph.
@@ -16,7 +18,7 @@ func TestModuleGraph(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	golden(t, "testdata/modules.txt", out)
+	golden.File(t, "testdata/modules.txt", out)
 	if modules := strings.Fields(string(out)); len(modules) > mostModules {
 		t.Errorf("a user gets %d modules, at most %d are allowed: %s", len(modules), mostModules, modules)
 	}

@@ -2,7 +2,6 @@ package compat
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"testing"
@@ -49,11 +48,10 @@ func TestPetstore(t *testing.T) {
 		t.Fatal(err)
 	}
 	unchanged(t, "", before, after)
-	if operation(after, "/pets/{id}/live", "get") == nil {
-		t.Error("the endpoint is missing")
-	}
-	if text, _ := json.Marshal(operation(after, "/pets/{id}/live", "get")["x-websocket"]); len(text) == 0 {
-		t.Error("it has no x-websocket")
+	item, _ := after["paths"].(map[string]any)["/pets/{id}/live"].(map[string]any)
+	operation, _ := item["get"].(map[string]any)
+	if operation["x-websocket"] == nil {
+		t.Errorf("the endpoint or its x-websocket is missing: %v", item)
 	}
 }
 

@@ -32,12 +32,8 @@ var (
 // The documents of random routers are good for everybody: AsyncAPI's JSON Schema, libopenapi-validator and kin-openapi take
 // them, every example holds, both formats mean the same and both documents name the same schemas.
 func TestRandomRouters(t *testing.T) {
-	cases := *routerCases
-	if raceDetector {
-		cases /= 10 // make unit runs them all once more without it
-	}
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set(fmt.Sprint(cases))
+		_ = f.Value.Set(fmt.Sprint(*routerCases))
 		defer func() { _ = f.Value.Set(f.DefValue) }()
 	}
 	var documents, endpoints, schemas, refused, examples int

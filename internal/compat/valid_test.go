@@ -36,3 +36,10 @@ func valid(t *testing.T, data []byte) {
 		t.Error(err)
 	}
 }
+
+// TestSuiteDocuments: what package wire is served under each framework, and what huma makes of it.
+func TestSuiteDocuments(t *testing.T) {
+	for _, name := range []string{"suite", "suite-huma"} {
+		t.Run(name, func(t *testing.T) { valid(t, read(t, "testdata/"+name+".openapi.json")) })
+	}
+}

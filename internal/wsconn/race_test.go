@@ -1,6 +1,0 @@
-//go:build race
-
-package wsconn
-
-// raceDetector makes sync.Pool drop one in four.
-const raceDetector = true
