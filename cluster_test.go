@@ -19,6 +19,7 @@ import (
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/broker"
+	"github.com/wsrouter-go/wsrouter/internal/race"
 	"github.com/wsrouter-go/wsrouter/wstest"
 )
 
@@ -585,7 +586,7 @@ func TestOverruns(t *testing.T) {
 				synctest.Wait()
 			}
 			var at []broker.Position
-			for n := range 506 {
+			for n := range kept + 1 + race.Part(500) {
 				say(t, b, r, n, &at)
 				synctest.Wait()
 				i := len(at) - 1

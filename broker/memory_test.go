@@ -16,6 +16,7 @@ import (
 
 	"github.com/wsrouter-go/wsrouter/broker"
 	"github.com/wsrouter-go/wsrouter/broker/brokertest"
+	"github.com/wsrouter-go/wsrouter/internal/race"
 )
 
 var seed = flag.Uint64("seed", 0, "of the random tests; 0: another one each time")
@@ -65,7 +66,7 @@ func source(t *testing.T) *rand.Rand {
 // Ten thousand times history does not reach back far enough, and each time that is said; as often it just does, and everything is there. The
 // model keeps every message and knows the limits.
 func TestOverrunsOfHistory(t *testing.T) {
-	const each = 10_000
+	each := race.Part(10_000)
 	random := source(t)
 	overruns, recovered, justRecovered := 0, 0, 0
 	for overruns < each || justRecovered < each {
@@ -216,7 +217,7 @@ func (m *model) after(topic string, since uint64) (want []message, gone, known b
 
 // Subscribers that stand still while history moves on hear all that is left and that the rest is lost: nothing is missing without word of it.
 func TestOverrunsOfSubscribers(t *testing.T) {
-	const each = 10_000
+	each := race.Part(10_000)
 	random := source(t)
 	gaps, complete := 0, 0
 	for gaps < each || complete < each/10 {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsrouter-go/wsrouter/internal/race"
 	"github.com/wsrouter-go/wsrouter/schema"
 )
 
@@ -396,10 +397,10 @@ func TestNoAllocations(t *testing.T) {
 		if c.plan.Validate(c.data) != nil {
 			t.Fatal(c.name)
 		}
-		if n := testing.AllocsPerRun(200, func() { c.plan.Validate(c.data) }); n >= 1 && !raceEnabled {
+		if n := testing.AllocsPerRun(200, func() { c.plan.Validate(c.data) }); n >= 1 && !race.Enabled {
 			t.Errorf("%s: Validate allocates %v times", c.name, n)
 		}
-		if n := testing.AllocsPerRun(200, func() { schema.Member(c.data, "type"); schema.Check(c.data) }); n >= 1 && !raceEnabled {
+		if n := testing.AllocsPerRun(200, func() { schema.Member(c.data, "type"); schema.Check(c.data) }); n >= 1 && !race.Enabled {
 			t.Errorf("%s: Member and Check allocate %v times", c.name, n)
 		}
 	}

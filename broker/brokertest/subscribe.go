@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wsrouter-go/wsrouter/broker"
+	"github.com/wsrouter-go/wsrouter/internal/race"
 )
 
 // When unsubscribe has returned h is not called any more, in the middle of a stream of messages, and the other subscriber misses nothing.
@@ -200,7 +201,7 @@ func testManySubscribers(b *bench) {
 
 // A hundred thousand topics come, have a message each, and go without a trace. None costs a goroutine.
 func testManyTopics(b *bench) {
-	const topics, workers = 100_000, 64
+	topics, workers := race.Part(100_000), 512
 	s := b.subject(&broker.Options{Messages: 1000})
 	subscriptions := func() int { return 0 }
 	if s.Subscriptions != nil {
@@ -216,7 +217,7 @@ func testManyTopics(b *bench) {
 	unsubscribe := make([]func() error, topics)
 	all := make(chan struct{})
 	var left atomic.Int64
-	left.Store(topics)
+	left.Store(int64(topics))
 	each := func(do func(i int) error) {
 		b.Helper()
 		var wg sync.WaitGroup

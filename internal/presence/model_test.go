@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsrouter-go/wsrouter/internal/presence"
+	"github.com/wsrouter-go/wsrouter/internal/race"
 )
 
 const (
@@ -20,10 +21,11 @@ const (
 // every client believes what is so as soon as messages arrive again; and when everybody has left, nothing is left.
 func TestModel(t *testing.T) {
 	const seed = 20261123
+	moves := race.Part(1_000_000)
 	s := newSim(t, seed, simNodes)
 	t.Log("seed", seed)
 	var kills, stops, splits, storms, quiet int
-	for op := range simOps {
+	for op := range moves {
 		s.randomMove()
 		if op%8 == 0 {
 			s.run(time.Duration(s.rand.Int64N(int64(16 * time.Millisecond))))
@@ -49,7 +51,7 @@ func TestModel(t *testing.T) {
 		case 6, 7, 8:
 			s.heal()
 		}
-		if op%(simOps/20) == simOps/20-1 {
+		if op%(moves/20) == moves/20-1 {
 			quiet++
 			s.heal()
 			s.run(presence.TTL + presence.SnapshotEvery + 5*time.Second)
@@ -58,7 +60,7 @@ func TestModel(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d moves, %d messages in %v: %d kills, %d stops, %d splits, %d storms, %d comparisons", simOps, s.sent, s.now, kills, stops, splits, storms, quiet)
+	t.Logf("%d moves, %d messages in %v: %d kills, %d stops, %d splits, %d storms, %d comparisons", moves, s.sent, s.now, kills, stops, splits, storms, quiet)
 	for _, n := range s.nodes {
 		for room, conns := range n.rooms {
 			for c := range conns {

@@ -15,9 +15,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wsrouter-go/wsrouter/internal/race"
 )
 
-// cuts calls f with the pieces in which in may arrive: whole, byte by byte, and in 20 random splits.
+// cuts calls f with the pieces in which in may arrive: whole, byte by byte, and in 20 random splits, of which the race detector sees 5.
 func cuts(in []byte, f func(how string, pieces [][]byte)) {
 	f("whole", [][]byte{slices.Clone(in)})
 	var single [][]byte
@@ -25,7 +27,11 @@ func cuts(in []byte, f func(how string, pieces [][]byte)) {
 		single = append(single, []byte{in[i]})
 	}
 	f("byte by byte", single)
-	for seed := range uint64(20) {
+	splits := uint64(20)
+	if race.Enabled {
+		splits = 5
+	}
+	for seed := range splits {
 		r := rand.New(rand.NewPCG(seed, 0))
 		var pieces [][]byte
 		// Some splits are of few large pieces, others of many small ones.

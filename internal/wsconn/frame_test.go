@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/wsrouter-go/wsrouter/internal/race"
 )
 
 // clientFrame is a masked frame. Its payload has the length that is written in the header.
@@ -265,8 +267,8 @@ func TestParserAllocations(t *testing.T) {
 					rest, end = buf[end:next], next
 				}
 			})
-			most := 0.1 // a garbage collection empties the pools
-			if raceDetector {
+			most := 0.1       // a garbage collection empties the pools
+			if race.Enabled { // sync.Pool drops one in four
 				most = 2
 			}
 			if got >= most {
