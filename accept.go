@@ -432,7 +432,7 @@ func withoutInput(issues []schema.Issue) []schema.Issue {
 
 // upgrade takes over the connection of req and makes c ready to serve. It keeps nothing of w and req.
 func (r *router) upgrade(base context.Context, c *conn, w http.ResponseWriter, req *http.Request) (*wsconn.Socket, error) {
-	c.ctx.base = base
+	c.ctx.on(base)
 	c.id = r.rooms.conns.Add(1)
 	c.remote = strings.Clone(cut(req.RemoteAddr, 64)) // middleware may have put a header there
 	subprotocol := r.chooseSubprotocol(req)

@@ -140,7 +140,7 @@ type rooms struct {
 	roll  *roll         // nil: nobody is told who is in them
 	conns atomic.Uint64 // numbers given to connections
 
-	mu      sync.RWMutex // also of every conn.joined and conn.user
+	mu      sync.RWMutex // also of every conn.joined
 	byPlace map[place]*room
 	open    int // rooms with members
 	seats   int // memberships of all rooms

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"net/url"
 	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	jsonv2 "github.com/go-json-experiment/json"
 
@@ -24,6 +26,7 @@ type session struct {
 	typ       reflect.Type
 	params    []param
 	resolvers []func(ctx context.Context, session reflect.Value, r *http.Request) error
+	repeated  repeated
 }
 
 // param is one tagged field.
@@ -308,8 +311,37 @@ func (s *session) decode(v reflect.Value, r *http.Request) []schema.Issue {
 			}
 			issues = append(issues, issue)
 		}
+		if f := v.FieldByIndex(p.index); src.in == "header" && f.Kind() == reflect.String && !credential.IsName(src.name) {
+			f.SetString(s.repeated.one(f.String()))
+		}
 	}
 	return issues
+}
+
+// repeated are texts that many connections bring, such as the User-Agent. They are kept once: one for each connection would be an
+// eighth of what that holds.
+type repeated struct {
+	mu   sync.Mutex
+	last [64]string // by hash
+}
+
+// maxRepeated is how long a text may be to be kept.
+const maxRepeated = 256
+
+var repeatedSeed = maphash.MakeSeed()
+
+// one returns a text that equals s.
+func (r *repeated) one(s string) string {
+	if s == "" || len(s) > maxRepeated {
+		return s
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := &r.last[maphash.String(repeatedSeed, s)%uint64(len(r.last))]
+	if *at != s {
+		*at = s
+	}
+	return *at
 }
 
 // isList reports whether a parameter may be given several times.

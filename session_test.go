@@ -2,9 +2,12 @@ package wsrouter_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"unsafe"
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/wstest"
@@ -79,4 +82,51 @@ func TestEmbeddedResolve(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestRepeatedHeaders: what many connections bring in a header is in memory once, and is each connection's own text.
+func TestRepeatedHeaders(t *testing.T) {
+	type agent string
+	type visit struct {
+		Agent agent  `header:"User-Agent"`
+		Token string `header:"X-Auth-Token"`
+	}
+	var mu sync.Mutex
+	seen := map[string][]*byte{}
+	r := wsrouter.New[visit](&wsrouter.Options{Logger: quiet})
+	r.OnConnect(func(_ context.Context, c *wsrouter.Conn[visit]) error {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, s := range []string{string(c.Session.Agent), c.Session.Token} {
+			seen[s] = append(seen[s], unsafe.StringData(s))
+		}
+		return nil
+	})
+	const most = 256 // of bytes, which longer texts are not worth
+	texts := []string{"Firefox", strings.Repeat("a", most), strings.Repeat("b", most+1)}
+	for i := range 200 {
+		texts = append(texts, fmt.Sprint("agent ", i))
+	}
+	var clients sync.WaitGroup
+	for _, text := range texts {
+		clients.Go(func() {
+			for range 2 {
+				wstest.Dial(t, r, "/", wstest.Header("User-Agent", text), wstest.Header("X-Auth-Token", "secret of "+text)).Close()
+			}
+		})
+	}
+	clients.Wait()
+	for range 2 {
+		wstest.Dial(t, r, "/", wstest.Header("User-Agent", "again "+texts[1][:200]), wstest.Header("X-Auth-Token", "x")).Close()
+	}
+
+	for _, text := range texts {
+		if len(seen[text]) != 2 || len(seen["secret of "+text]) != 2 {
+			t.Errorf("%.20s: %d connections with it, %d with its secret", text, len(seen[text]), len(seen["secret of "+text]))
+		}
+	}
+	once := func(s string) bool { return seen[s][0] == seen[s][1] }
+	if !once("again "+texts[1][:200]) || once(texts[2]) || once("secret of Firefox") {
+		t.Errorf("in memory once: %t, too long %t, a secret %t", once("again "+texts[1][:200]), once(texts[2]), once("secret of Firefox"))
+	}
 }

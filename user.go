@@ -78,13 +78,8 @@ func (c *conn) setUser(user string) error {
 		r.mu.Unlock() // another SetUser has left it meanwhile, or the connection has ended
 	}
 	defer r.mu.Unlock()
-	before := place{ofUser, c.user}
-	c.user = p.name
-	if before == p {
-		return nil
-	}
-	if m := r.byPlace[before]; m != nil {
-		if i := c.membership(m); i >= 0 {
+	for i := len(c.joined) - 1; i >= 0; i-- {
+		if m := c.joined[i].room; m.kind == ofUser && m.place != p {
 			r.remove(c, i)
 		}
 	}
