@@ -25,7 +25,7 @@ import (
 // different things, and messages of a room say nothing about who was in it when they were sent. For what must never be wrong, such as who has a
 // lock, presence is not enough.
 //
-// Members are told of changes once in a second and room at most, so that a change in a room that changes all the time takes up to 1.1 s and what the broker takes,
+// Members are told of changes once in 0.95 s and room at most, so that a change in a room that changes all the time takes up to 0.95 s and what the broker takes,
 // and one in a quiet room a tenth of a second. What comes and goes in between is not told.
 //
 // Presence is called once, before the router is used. It declares PresenceChanged[P] as what r sends.

@@ -21,8 +21,9 @@ const (
 	TTL = 60 * time.Second
 	// SnapshotEvery is how often a node tells all its members of a room, up to 10 % more often.
 	SnapshotEvery = 25 * time.Second
-	// TellEvery is the least time between two words to the members of one room.
-	TellEvery = time.Second
+	// TellEvery is the least time between two words to the members of one room: once a second, less what a message from another node may take,
+	// so that what happens just behind a word is known within the second.
+	TellEvery = 950 * time.Millisecond
 	// TellMost is how many members one word names; those that are left out come with the next.
 	TellMost = 256
 	// Settle is how long a node that begins to listen waits until it believes that it knows a room.
