@@ -40,7 +40,7 @@ vet: ## go vet in every module
 	@$(call each,$(MODULES),vet,$(GO) vet $$race ./...); exit $$rc
 
 staticcheck: bin/staticcheck ## staticcheck in every module
-	@$(call each,$(MODULES),staticcheck,GOFLAGS="$$GOFLAGS $$race" $(CURDIR)/bin/staticcheck ./...); exit $$rc
+	@$(call each,$(MODULES),staticcheck,GOGC=400 GOFLAGS="$$GOFLAGS $$race" $(CURDIR)/bin/staticcheck ./...); exit $$rc
 
 bin/staticcheck: Makefile # which names the version
 	GOBIN=$(CURDIR)/bin $(GO) install $(STATICCHECK)
@@ -82,7 +82,7 @@ proxies: ## the proxy recipes of docs/scaling.md against two nodes, two minutes;
 
 browser: $(BROWSER)/node_modules/installed ## the chat, the docs page and other viewers in a headless Chromium, which must be installed (needs npm for axe-core and the viewers)
 	[ -f apidoc/page/node_modules/axe-core/axe.min.js ] || npm ci --prefix apidoc/page --ignore-scripts --no-audit --no-fund --loglevel=error
-	cd $(BROWSER) && $(GO) test -count=1 -timeout 20m ./...
+	cd $(BROWSER) && $(GO) test -vet=off -count=1 -parallel 4 -timeout 20m ./...
 
 $(BROWSER)/node_modules/installed: $(BROWSER)/viewers.sha512 .ci/viewers
 	.ci/viewers
@@ -91,8 +91,9 @@ $(BROWSER)/node_modules/installed: $(BROWSER)/viewers.sha512 .ci/viewers
 page: ## build the docs page's script and hold its engine against the Go engine's verdicts (needs node and npm)
 	.ci/page
 
-lint-docs: ## the documents under Redocly and AsyncAPI's parser (needs node and npm)
-	.ci/lint-docs
+ROUTERS ?= 200
+lint-docs: ## the documents, those of ROUTERS random routers too, under Redocly and AsyncAPI's parser (needs node and npm)
+	ROUTERS=$(ROUTERS) .ci/lint-docs
 
 golden: ## rewrite the golden files; read the diff before you commit it
 	@rc=0; for m in $(TESTED); do \

@@ -93,9 +93,17 @@ func idleChat(t *testing.T) string {
 	return "-overlay=" + filepath.Join(dir, "overlay.json")
 }
 
-// browser starts one Chromium for all tabs of a test.
-func browser(t *testing.T) context.Context {
-	t.Helper()
+// TestMain ends the Chromium of all tests.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	stopChromium()
+	os.Exit(code)
+}
+
+var stopChromium = func() {}
+
+// chromium is one for all tests: to start it takes a second or two.
+var chromium = sync.OnceValues(func() (context.Context, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, // CI is root
 		chromedp.DisableGPU,
@@ -103,12 +111,23 @@ func browser(t *testing.T) context.Context {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.WSURLReadTimeout(time.Minute), // a cold start on a small machine
 	)
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel := chromedp.NewContext(allocator)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	stopChromium = stop
+	ctx, _ := chromedp.NewContext(allocator)
+	return ctx, chromedp.Do(ctx)
+})
+
+// browser is what the tabs of a test share, such as storage, and no other test has.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	all, err := chromium()
+	if err != nil {
+		t.Fatal("start Chromium: ", err)
+	}
+	ctx, cancel := chromedp.NewContext(all, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal("start Chromium: ", err)
+		t.Fatal("a new window: ", err)
 	}
 	return ctx
 }

@@ -29,6 +29,7 @@ func TestConversations(t *testing.T) {
 			"": nil, "permessage-deflate; server_no_context_takeover": {}, "permessage-deflate; server_no_context_takeover; client_no_context_takeover": {Context: -1},
 		} {
 			t.Run(fmt.Sprintf("idle %v, extensions %q", idle, extensions), func(t *testing.T) {
+				t.Parallel() // they wait more than they do
 				mux := http.NewServeMux()
 				mux.Handle("/", converse.Server(idle, compression))
 				mux.HandleFunc("GET /table.json", func(w http.ResponseWriter, r *http.Request) { w.Write(table) })
