@@ -57,7 +57,7 @@ FUZZJOBS ?= 1
 fuzz: ## each fuzz target for FUZZTIME, below FUZZDIR; FUZZJOBS of them beside each other
 	@for d in $$(grep -rlE '^func Fuzz' --include='*_test.go' $(FUZZDIR) | xargs -r -n1 dirname | sort -u); do \
 	  (cd $$d && $(GO) test -fuzz=. -c -o /dev/null . && $(GO) test -list '^Fuzz' . | sed -n "s|^Fuzz|$$d &|p"); \
-	done | GO=$(GO) PARALLEL=$$(($$(getconf _NPROCESSORS_ONLN) / $(FUZZJOBS))) xargs -r -P $(FUZZJOBS) -L 1 bash -c 'echo "fuzz $$0 $$1"; cd "$$0" && exec $(CURDIR)/.ci/fuzz "$$1" $(FUZZTIME)'
+	done | GO=$(GO) PARALLEL=$$((($$(getconf _NPROCESSORS_ONLN) + $(FUZZJOBS) - 1) / $(FUZZJOBS))) xargs -r -P $(FUZZJOBS) -L 1 bash -c 'echo "fuzz $$0 $$1"; cd "$$0" && exec $(CURDIR)/.ci/fuzz "$$1" $(FUZZTIME)'
 
 mutants: ## plant deviations from the RFCs, a few minutes; prints which conformance case catches each
 	$(GO) test ./internal/wsconn -count=1 -timeout 60m -run 'TestMutants$$' -mutants -v | \
