@@ -2,40 +2,17 @@ package wsrouter_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/apidoc"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
-
-// golden compares got with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run with -update and read the diff\ngot:\n%s", file, got)
-	}
-}
 
 type (
 	none = struct{}
@@ -314,7 +291,7 @@ func TestDeclarations(t *testing.T) {
 		}
 		fmt.Fprintf(&got, "%s\n\t%s\n", d.name, text)
 	}
-	golden(t, "declarations.golden", got.String())
+	golden.File(t, "testdata/declarations.golden", []byte(got.String()))
 }
 
 // panicOf returns what fn panics with, "" if it does not.

@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
 
 type (
@@ -323,7 +324,7 @@ func TestFailures(t *testing.T) {
 			})
 		})
 	}
-	golden(t, "failures.golden", got.String())
+	golden.File(t, "testdata/failures.golden", []byte(got.String()))
 }
 
 // play runs one case and writes down what was seen.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/wsrouter-go/wsrouter"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
 
 // guarded is a session with every source and a Resolve.
@@ -138,7 +139,7 @@ func TestRefusals(t *testing.T) {
 	if strings.Contains(got.String(), "s3cret") {
 		t.Error("a credential is repeated")
 	}
-	golden(t, "refusals.golden", got.String())
+	golden.File(t, "testdata/refusals.golden", []byte(got.String()))
 }
 
 // writeRefusal writes down what h answers, and logs.

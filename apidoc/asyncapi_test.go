@@ -13,20 +13,21 @@ import (
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/apidoc"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
 
 // The whole of the documents, as people see it.
 func TestAsyncAPI(t *testing.T) {
 	doc, _ := full()
-	golden(t, "full.asyncapi.json", doc.AsyncAPI())
-	golden(t, "full.asyncapi.yaml", doc.AsyncAPIYAML())
+	golden.File(t, "testdata/full.asyncapi.json", doc.AsyncAPI())
+	golden.File(t, "testdata/full.asyncapi.yaml", doc.AsyncAPIYAML())
 	small := apidoc.New("Chat", "1.0.0")
 	small.Add("/ws", endpoint(chat()))
-	golden(t, "chat.asyncapi.json", small.AsyncAPI())
-	golden(t, "chat.asyncapi.yaml", small.AsyncAPIYAML())
+	golden.File(t, "testdata/chat.asyncapi.json", small.AsyncAPI())
+	golden.File(t, "testdata/chat.asyncapi.yaml", small.AsyncAPIYAML())
 	lively, _ := realDoc(t)
-	golden(t, "real.asyncapi.json", lively.AsyncAPI())
-	golden(t, "real.asyncapi.yaml", lively.AsyncAPIYAML())
+	golden.File(t, "testdata/real.asyncapi.json", lively.AsyncAPI())
+	golden.File(t, "testdata/real.asyncapi.yaml", lively.AsyncAPIYAML())
 	for _, d := range []*apidoc.Doc{doc, small, lively} {
 		var fromYAML any
 		if err := yaml.Unmarshal(d.AsyncAPIYAML(), &fromYAML); err != nil {

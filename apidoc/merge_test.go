@@ -14,6 +14,7 @@ import (
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/apidoc"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
 
 func TestMergeOld(t *testing.T) {
@@ -29,7 +30,7 @@ func TestMergeOld(t *testing.T) {
 	doc.Mount(mux, "/ws", endpoint(chat()))
 	doc.Mount(mux, "/ws/{room_id}", endpoint(rooms()))
 	doc.Mount(mux, "/feed", endpoint(feed()))
-	golden(t, "merged30.json", doc.OpenAPI())
+	golden.File(t, "testdata/merged30.json", doc.OpenAPI())
 }
 
 func TestMergeKeepsTheBase(t *testing.T) {

@@ -9,19 +9,20 @@ import (
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/apidoc"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
 
 func TestGoldenChat(t *testing.T) {
 	doc := apidoc.New("Chat", "1.0.0")
 	doc.Mount(http.NewServeMux(), "/ws", endpoint(chat()))
-	golden(t, "chat.json", doc.OpenAPI())
-	golden(t, "chat.yaml", doc.OpenAPIYAML())
+	golden.File(t, "testdata/chat.json", doc.OpenAPI())
+	golden.File(t, "testdata/chat.yaml", doc.OpenAPIYAML())
 }
 
 func TestGoldenFull(t *testing.T) {
 	doc, _ := full()
-	golden(t, "full.json", doc.OpenAPI())
-	golden(t, "full.yaml", doc.OpenAPIYAML())
+	golden.File(t, "testdata/full.json", doc.OpenAPI())
+	golden.File(t, "testdata/full.yaml", doc.OpenAPIYAML())
 }
 
 func TestModes(t *testing.T) {

@@ -13,12 +13,13 @@ import (
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/apidoc"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
 
 func TestGoldenPage(t *testing.T) {
 	_, mux := full()
 	page := request(mux, "GET", "/docs").Body.Bytes()
-	golden(t, "page.html", regexp.MustCompile(`\?v=[\w-]{12}`).ReplaceAll(page, []byte("?v=VERSION"))) // another one with every build of the console
+	golden.File(t, "testdata/page.html", regexp.MustCompile(`\?v=[\w-]{12}`).ReplaceAll(page, []byte("?v=VERSION"))) // another one with every build of the console
 }
 
 func TestPageOfAMergedDocument(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/apidoc"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
 
 // The types of a router as an application declares them.
@@ -71,8 +72,8 @@ func realDoc(t *testing.T) (*apidoc.Doc, *http.ServeMux) {
 
 func TestGoldenRealRouter(t *testing.T) {
 	doc, mux := realDoc(t)
-	golden(t, "real.json", doc.OpenAPI())
-	golden(t, "real.yaml", doc.OpenAPIYAML())
+	golden.File(t, "testdata/real.json", doc.OpenAPI())
+	golden.File(t, "testdata/real.yaml", doc.OpenAPIYAML())
 	if w := request(mux, "GET", "/docs"); w.Code != 200 || !strings.Contains(w.Body.String(), "As shown to others.") {
 		t.Errorf("the page: %d", w.Code)
 	}

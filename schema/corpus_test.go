@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 	"github.com/wsrouter-go/wsrouter/schema"
 )
 
@@ -89,7 +90,7 @@ func TestCorpus(t *testing.T) {
 		}
 		return
 	}
-	golden(t, "corpus.json", out.String())
+	golden.File(t, "testdata/corpus.json", []byte(out.String()))
 }
 
 // mutate changes a few bytes of an input, or writes a piece of JSON into it.

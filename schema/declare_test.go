@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 	"github.com/wsrouter-go/wsrouter/schema"
 )
 
@@ -394,7 +395,7 @@ func TestDeclarations(t *testing.T) {
 	say("a discriminator that is a list", listType{}, flat)
 	say("a payload without a discriminator", hidden{}, &schema.Options{Envelope: &schema.Envelope{Payload: "data"}})
 	say("payload and discriminator of one name", hidden{}, &schema.Options{Envelope: &schema.Envelope{Discriminator: "data", Payload: "data"}})
-	golden(t, "declarations.txt", out.String())
+	golden.File(t, "testdata/declarations.txt", []byte(out.String()))
 }
 
 // tagged makes a struct of strings that go vet would refuse.

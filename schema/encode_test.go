@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 	"github.com/wsrouter-go/wsrouter/schema"
 )
 
@@ -90,7 +91,7 @@ func TestEncodingAgainstEncodingJSON(t *testing.T) {
 			t.Errorf("%s: a difference without a reason: %s, not %s", c.what, ours, theirs)
 		}
 	}
-	golden(t, "encoding.txt", out.String())
+	golden.File(t, "testdata/encoding.txt", []byte(out.String()))
 }
 
 func said(raw []byte, err error) string {

@@ -2,7 +2,6 @@ package schema_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -14,42 +13,9 @@ import (
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 	"github.com/wsrouter-go/wsrouter/schema"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew; read the difference before you commit it")
-
-// golden compares got with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got == string(want) {
-		return
-	}
-	g, w := strings.Split(got, "\n"), strings.Split(string(want), "\n")
-	for i := range max(len(g), len(w)) {
-		if i >= len(g) || i >= len(w) || g[i] != w[i] {
-			t.Fatalf("%s:%d\n got %s\nwant %s", path, i+1, lineOf(g, i), lineOf(w, i))
-		}
-	}
-}
-
-func lineOf(lines []string, i int) string {
-	if i < len(lines) {
-		return lines[i]
-	}
-	return "(end)"
-}
 
 type (
 	scalars struct {
@@ -256,7 +222,7 @@ func validateFile(t *testing.T, name string, typ reflect.Type, p *schema.Plan) {
 		out.WriteString(describe(issues))
 		sameByDecode(t, p, typ, data, issues)
 	}
-	golden(t, path, out.String())
+	golden.File(t, filepath.Join("testdata", path), []byte(out.String()))
 }
 
 // input is what a line of inputs stands for.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 	"github.com/wsrouter-go/wsrouter/schema"
 )
 
@@ -103,7 +104,7 @@ func TestPrint(t *testing.T) {
 			if err := json.Indent(&out, p.Schema(), "", "  "); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, filepath.Join("schemas", name+".json"), out.String()+"\n")
+			golden.File(t, filepath.Join("testdata", "schemas", name+".json"), []byte(out.String()+"\n"))
 			checkDialect(t, p.Schema())
 			if issues := p.Validate(p.Example()); issues != nil {
 				t.Errorf("example %s: %v", p.Example(), issues)

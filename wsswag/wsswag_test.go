@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"reflect"
@@ -15,10 +14,9 @@ import (
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/apidoc"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 	"github.com/wsrouter-go/wsrouter/wsswag"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func read(t testing.TB, path string) []byte {
 	t.Helper()
@@ -81,14 +79,7 @@ func TestGin(t *testing.T) {
 		t.Fatal(err)
 	}
 	pretty.WriteByte('\n')
-	if *update {
-		if err := os.WriteFile("testdata/gin/openapi.json", pretty.Bytes(), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !bytes.Equal(pretty.Bytes(), read(t, "testdata/gin/openapi.json")) {
-		t.Error("testdata/gin/openapi.json changed; read the difference after: go test -update")
-	}
+	golden.File(t, "testdata/gin/openapi.json", pretty.Bytes())
 }
 
 type session struct {

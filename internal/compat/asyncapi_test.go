@@ -11,8 +11,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/wsrouter-go/wsrouter/apidoc"
-	"github.com/wsrouter-go/wsrouter/internal/compat/golden"
 	"github.com/wsrouter-go/wsrouter/internal/compat/kitchen"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
 
 // asyncapis are the documents of the examples (golden files of theirs), of the kitchen sink, alone and with the base and

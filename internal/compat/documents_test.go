@@ -22,8 +22,8 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/wsrouter-go/wsrouter/apidoc"
-	"github.com/wsrouter-go/wsrouter/internal/compat/golden"
 	"github.com/wsrouter-go/wsrouter/internal/compat/kitchen"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
 
 func read(t *testing.T, path string) []byte {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/wsrouter-go/wsrouter/internal/compat/golden"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
 
 // mostModules is what one require of wsrouter may add to a user's module graph.

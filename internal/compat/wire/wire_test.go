@@ -27,7 +27,7 @@ import (
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/apidoc"
-	"github.com/wsrouter-go/wsrouter/internal/compat/golden"
+	"github.com/wsrouter-go/wsrouter/internal/golden"
 	"github.com/wsrouter-go/wsrouter/wshuma"
 )
 
