@@ -469,6 +469,52 @@ func testUsers(t *testing.T, cluster bool) {
 	}
 }
 
+// TestUsersAtOnce: of users that are set at the same time one is left, and rooms have nothing to do with it.
+func TestUsersAtOnce(t *testing.T) {
+	for _, cluster := range []bool{true, false} {
+		t.Run(fmt.Sprint("cluster=", cluster), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &wsrouter.Options{}
+				if cluster {
+					o.Broker = broker.New(nil)
+				}
+				r := wsrouter.New[none](o)
+				r.Sends(said{})
+				const users = 16
+				r.OnConnect(func(ctx context.Context, c *wsrouter.Conn[none]) error {
+					errs := []error{r.Room("a").Join(c)}
+					var all sync.WaitGroup
+					var mu sync.Mutex
+					for i := range users {
+						all.Go(func() {
+							err := c.SetUser(fmt.Sprint("user ", i))
+							mu.Lock()
+							defer mu.Unlock()
+							errs = append(errs, err)
+						})
+					}
+					all.Wait()
+					return errors.Join(errs...)
+				})
+				c := wstest.Dial(t, r, "/")
+				synctest.Wait()
+				for i := range users {
+					if err := r.SendTo(t.Context(), fmt.Sprint("user ", i), said{N: i}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				synctest.Wait() // a broker promises no order between a user's messages and a room's
+				if err := r.Room("a").Broadcast(t.Context(), said{N: users}); err != nil {
+					t.Fatal(err)
+				}
+				if first, second := wstest.Expect[said](c), wstest.Expect[said](c); first.N >= users || second.N != users {
+					t.Errorf("heard %d and %d, want one of a user and the room's", first.N, second.N)
+				}
+			})
+		})
+	}
+}
+
 // TestRoomLimits: names and the number of rooms are bounded, with and without a broker.
 func TestRoomLimits(t *testing.T) {
 	for _, o := range []*wsrouter.Options{{}, {Resume: &wsrouter.Resume{}}} {

@@ -35,6 +35,24 @@ func TestKilledAndStopped(t *testing.T) {
 	s.compare("a")
 }
 
+// TestJustBehind: a node that stops just after the clients elsewhere were told of something is known to be gone within a second all the same.
+func TestJustBehind(t *testing.T) {
+	s := newSim(t, 1, 2)
+	s.join(s.nodes[0], "a", "x")
+	s.join(s.nodes[1], "a", "y")
+	s.run(5 * time.Second)
+	told := s.nodes[0].told["a"]
+	s.join(s.nodes[1], "a", "z")
+	for s.nodes[0].told["a"] == told {
+		s.run(time.Millisecond)
+	}
+	const way = 10 * time.Millisecond // to the client, and the clocks of two processes
+	until := s.now + time.Second - way
+	s.stop(1)
+	s.run(until - s.now)
+	s.compare("a")
+}
+
 // TestQuiet: in a quiet room a change is told in less than a second, and a room costs a message every 25 s.
 func TestQuiet(t *testing.T) {
 	s := newSim(t, 1, 2)
