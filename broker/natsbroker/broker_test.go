@@ -247,6 +247,7 @@ func TestConnectRefuses(t *testing.T) {
 		"namespace":          {s.URL(), natsbroker.Options{Namespace: "a.b"}, `namespace "a.b"`},
 		"long namespace":     {s.URL(), natsbroker.Options{Namespace: strings.Repeat("x", 33)}, "1 to 32"},
 		"age":                {s.URL(), natsbroker.Options{Age: 1}, "100ms"},
+		"linger":             {s.URL(), natsbroker.Options{Linger: time.Minute}, "at most 1s"},
 		"no JetStream":       {none.URL(), natsbroker.Options{}, "JetStream"},
 		"no password":        {locked.URL(), natsbroker.Options{}, "Authorization"},
 		"no room":            {small.URL(), natsbroker.Options{}, "storage"},
@@ -269,6 +270,55 @@ func TestConnectRefuses(t *testing.T) {
 	if _, err := b.Publish(context.Background(), "a", nil, broker.PublishOptions{}); err != nil {
 		t.Errorf("Publish with a password: %v", err)
 	}
+}
+
+// What waits for others to leave with it, and whose context ends, has not been sent.
+func TestLinger(t *testing.T) {
+	s := startEmbedded(t, nil)
+	b := closeLater(t, connect(t, s.URL(), &natsbroker.Options{Linger: time.Second}))
+	acknowledged, unknown, held := 0, 0, 0
+	await(t, "somebody waits", func() bool { // unless the window ends just then
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		errs := make(chan error)
+		for range 100 {
+			go func() {
+				_, err := b.Publish(ctx, "a", []byte("1"), broker.PublishOptions{})
+				errs <- err
+			}()
+		}
+		for range 100 {
+			switch err := <-errs; {
+			case err == nil:
+				acknowledged++
+				cancel()
+			case errors.Is(err, broker.ErrUnknownOutcome):
+				unknown++
+			case err == context.Canceled:
+				held++
+			default:
+				t.Error(err)
+			}
+		}
+		return held > 0
+	})
+	nc, err := nats.Connect(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "wsrouter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := int(stream.CachedInfo().State.Msgs); n < acknowledged || n > acknowledged+unknown {
+		t.Errorf("the stream has %d messages, of %d that were acknowledged and %d of unknown outcome", n, acknowledged, unknown)
+	}
+	t.Logf("%d acknowledged, %d unknown, %d held", acknowledged, unknown, held)
 }
 
 // Messages that come faster than they are taken are dropped by the connection, and read again.

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/wsrouter-go/wsrouter/broker"
+	"github.com/wsrouter-go/wsrouter/broker/natsbroker/internal/linger"
 )
 
 const maxTopic = 1024
@@ -34,6 +35,7 @@ type Broker struct {
 
 	idPrefix string // of this node's messages
 	ids      atomic.Uint64
+	linger   *linger.Linger
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -64,6 +66,7 @@ func Connect(ctx context.Context, url string, o *Options) (*Broker, error) {
 		log:      &minuteLog{to: filled.Logger},
 		reads:    make(chan struct{}, readsAtOnce),
 		idPrefix: rand.Text()[:16] + "-",
+		linger:   linger.New(filled.Linger),
 		seed:     maphash.MakeSeed(),
 		joins:    newQueue[joinRequest](),
 		leaves:   newQueue[*nats.Subscription](),

@@ -24,6 +24,10 @@ type Options struct {
 	Bytes int
 	// Age is how long a message is kept. If zero, 1 h. Negative: no limit.
 	Age time.Duration
+	// Linger is how long Publish waits at most, so that messages of a busy process leave together: this costs half the CPU where hundreds are published a
+	// second. Nobody waits while this process publishes fewer than 100 a second, nor, but for the first time, who publishes one message after the other. If
+	// zero, 25 ms; at most 1 s. Negative: nobody waits.
+	Linger time.Duration
 	// NATS are options of the connection: credentials, TLS, the connection's name. What says how to reconnect, and the handlers of the
 	// connection's state, belong to the broker and are overwritten.
 	NATS []nats.Option
@@ -43,6 +47,7 @@ func (o *Options) filled() (Options, error) {
 	f.Messages = unlimited(cmp.Or(f.Messages, 1_000_000))
 	f.Bytes = unlimited(cmp.Or(f.Bytes, 1<<30))
 	f.Age = max(cmp.Or(f.Age, time.Hour), 0) // 0 is the server's word for no limit
+	f.Linger = cmp.Or(f.Linger, 25*time.Millisecond)
 	if f.Logger == nil {
 		f.Logger = slog.Default()
 	}
@@ -51,6 +56,8 @@ func (o *Options) filled() (Options, error) {
 		return f, fmt.Errorf("natsbroker: namespace %q: only 1 to 32 letters, digits, _ and -", f.Namespace)
 	case f.Replicas < 1 || f.Replicas > 5:
 		return f, fmt.Errorf("natsbroker: %d replicas: only 1 to 5", f.Replicas)
+	case f.Linger > time.Second:
+		return f, fmt.Errorf("natsbroker: linger of %v: at most 1s", f.Linger)
 	case f.Age > 0 && f.Age < 100*time.Millisecond:
 		return f, fmt.Errorf("natsbroker: age of %v: at least 100ms", f.Age)
 	}

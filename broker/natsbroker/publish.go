@@ -31,7 +31,7 @@ func checkTopic(topic string) error {
 	return nil
 }
 
-// Publish returns when the stream has stored data. While there is no connection it fails at once. Where a connection is lost behind the sending it is sent
+// Publish returns when the stream has stored data. While there is no connection it fails at once. Where many are published it waits for a moment ([Options].Linger). Where a connection is lost behind the sending it is sent
 // again under the same id, while ctx lasts, or 5 s if ctx has no deadline. What the server refuses, such as a message above its limit, fails with another error.
 func (b *Broker) Publish(ctx context.Context, topic string, data []byte, o broker.PublishOptions) (broker.Position, error) {
 	if err := checkTopic(topic); err != nil {
@@ -54,6 +54,10 @@ func (b *Broker) Publish(ctx context.Context, topic string, data []byte, o broke
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, publishTimeout)
 		defer cancel()
+	}
+	if up, _, _ := b.state.now(); up {
+		b.linger.Begin(ctx)
+		defer b.linger.End()
 	}
 	return b.publish(ctx, token(topic), id, data, o.ID != "")
 }

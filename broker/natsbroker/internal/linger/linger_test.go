@@ -1,0 +1,152 @@
+package linger_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wsrouter-go/wsrouter/broker/natsbroker/internal/linger"
+)
+
+const (
+	window = 20 * time.Millisecond
+	answer = 1300 * time.Microsecond // after which a call ends
+	first  = time.Millisecond / 4    // behind the beginning of a window, so that none begins with one
+)
+
+// calls makes n of them, with these pauses in turn, which end a while after they have left. It returns how many left at each moment, without the first second.
+func calls(l *linger.Linger, n int, pauses ...time.Duration) map[time.Duration]int {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	left, start := map[time.Duration]int{}, time.Now()
+	time.Sleep(first)
+	for i := range n {
+		time.Sleep(pauses[i%len(pauses)])
+		all.Go(func() {
+			l.Begin(context.Background())
+			if at := time.Since(start); at >= time.Second {
+				mu.Lock()
+				left[at]++
+				mu.Unlock()
+			}
+			time.Sleep(answer)
+			l.End()
+		})
+	}
+	all.Wait()
+	return left
+}
+
+// TestBusy: many calls leave at multiples of the window alone. A group of one now and then changes nothing.
+func TestBusy(t *testing.T) {
+	const ms = time.Millisecond
+	for _, of := range []struct {
+		window time.Duration
+		pauses []time.Duration
+	}{
+		{window, []time.Duration{4 * ms}},
+		{window, []time.Duration{9500 * time.Microsecond}},              // groups of two and three
+		{window / 2, []time.Duration{5 * ms, 10 * ms, 10 * ms, 5 * ms}}, // of one, one and two
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			groups := calls(linger.New(of.window), 1000, of.pauses...)
+			for at, n := range groups {
+				if at%of.window != 0 {
+					t.Fatalf("pauses %v: %d calls left at %v", of.pauses, n, at)
+				}
+			}
+			if len(groups) < 100 {
+				t.Errorf("pauses %v: %d groups", of.pauses, len(groups))
+			}
+		})
+	}
+}
+
+// TestNobodyWaits: at once leave the calls of a process in which there are few, or were none for a while, of one whose window is 0, and those of who makes them
+// one after the other, however many they are.
+func TestNobodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, of := range map[string]struct {
+			window, every time.Duration
+		}{
+			"few":       {window, 11 * time.Millisecond},
+			"no window": {0, time.Millisecond / 2},
+		} {
+			for at, n := range calls(linger.New(of.window), 500, of.every) {
+				if at%of.every != first || n != 1 {
+					t.Fatalf("%s: %d calls left at %v", name, n, at)
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		l := linger.New(window)
+		if took := oneAfterTheOther(l, 1000, 0); took != 1000*answer {
+			t.Errorf("1000 calls that take %v each took %v", answer, took)
+		}
+		calls(l, 1000, 4*time.Millisecond)
+		time.Sleep(2*200*time.Millisecond + window/2)
+		if took := oneAfterTheOther(l, 1, 0); took != answer {
+			t.Errorf("after a silence a call of %v took %v", answer, took)
+		}
+	})
+}
+
+// oneAfterTheOther makes n calls, with a pause behind each, and returns what they took.
+func oneAfterTheOther(l *linger.Linger, n int, pause time.Duration) time.Duration {
+	start := time.Now()
+	for range n {
+		l.Begin(context.Background())
+		time.Sleep(answer)
+		l.End()
+		time.Sleep(pause)
+	}
+	return time.Since(start)
+}
+
+// TestAlone: who makes calls one after the other, with other work between them, waits for nobody most of the time.
+func TestAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pause = answer
+		if took, without := oneAfterTheOther(linger.New(window), 5000, pause), 5000*(answer+pause); took < without+window || took > without*107/100 {
+			t.Errorf("calls of %v took %v", without, took)
+		}
+	})
+}
+
+// TestBeside: who makes calls one after the other beside many others waits before the first.
+func TestBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := linger.New(window)
+		var others sync.WaitGroup
+		others.Go(func() { calls(l, 1000, 4*time.Millisecond) })
+		time.Sleep(time.Second + time.Microsecond)
+		if took := oneAfterTheOther(l, 1000, 0); took < window/2 || took > 1000*answer+window {
+			t.Errorf("1000 calls that take %v each took %v", answer, took)
+		}
+		others.Wait()
+	})
+}
+
+// TestContext: a call whose context ends does not wait on.
+func TestContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := linger.New(time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		var all sync.WaitGroup
+		for range 50 {
+			time.Sleep(time.Millisecond)
+			all.Go(func() {
+				l.Begin(ctx)
+				defer l.End()
+			})
+		}
+		all.Wait()
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("the last left after %v", took)
+		}
+	})
+}
