@@ -36,6 +36,10 @@
 // Publish that gets no answer sends again under the same id, as long as ctx lasts, and after that says [broker.ErrUnknownOutcome]. While there is no
 // connection nothing is kept for later: Publish fails with [broker.ErrUnavailable] at once. A dead connection without an end is found out in 3 s.
 //
+// Each message that comes alone wakes the server's goroutines and those of every node that hears it, which costs more than the message. So what a busy process
+// publishes leaves together, at multiples of 25 ms of the clock ([Options].Linger), the same moments on all nodes. A Publish waits 12 ms longer on average then, and nobody
+// waits where a process publishes fewer than 100 messages a second, or where those who publish wait for each other.
+//
 // # Who may do what
 //
 // A node needs to publish to <namespace>.in.> and $JS.API.>, and to subscribe to <namespace>.out.>, _INBOX.> and

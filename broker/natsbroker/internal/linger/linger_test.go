@@ -64,7 +64,7 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestNobodyWaits: at once leave the calls of a process in which there are few, or were none for a while, of one whose window is 0, and those of who makes them
+// TestNobodyWaits: at once leave the calls of a process in which there are few, of one whose window is 0, and those of who makes them
 // one after the other, however many they are.
 func TestNobodyWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -85,6 +85,13 @@ func TestNobodyWaits(t *testing.T) {
 		if took := oneAfterTheOther(l, 1000, 0); took != 1000*answer {
 			t.Errorf("1000 calls that take %v each took %v", answer, took)
 		}
+	})
+}
+
+// TestSilence: what was called before a silence counts no more.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := linger.New(window)
 		calls(l, 1040, 4*time.Millisecond) // 40 of them in the last 200 ms
 		time.Sleep(2*200*time.Millisecond + window/2)
 		if took := oneAfterTheOther(l, 1, 0); took != answer {
