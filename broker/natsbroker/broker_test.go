@@ -247,7 +247,7 @@ func TestConnectRefuses(t *testing.T) {
 		"namespace":          {s.URL(), natsbroker.Options{Namespace: "a.b"}, `namespace "a.b"`},
 		"long namespace":     {s.URL(), natsbroker.Options{Namespace: strings.Repeat("x", 33)}, "1 to 32"},
 		"age":                {s.URL(), natsbroker.Options{Age: 1}, "100ms"},
-		"linger":             {s.URL(), natsbroker.Options{Linger: time.Minute}, "at most 1s"},
+		"linger":             {s.URL(), natsbroker.Options{Linger: time.Minute}, "at most 50ms"},
 		"no JetStream":       {none.URL(), natsbroker.Options{}, "JetStream"},
 		"no password":        {locked.URL(), natsbroker.Options{}, "Authorization"},
 		"no room":            {small.URL(), natsbroker.Options{}, "storage"},
@@ -275,7 +275,7 @@ func TestConnectRefuses(t *testing.T) {
 // What waits for others to leave with it, and whose context ends, has not been sent.
 func TestLinger(t *testing.T) {
 	s := startEmbedded(t, nil)
-	b := closeLater(t, connect(t, s.URL(), &natsbroker.Options{Linger: time.Second}))
+	b := closeLater(t, connect(t, s.URL(), &natsbroker.Options{Linger: 50 * time.Millisecond}))
 	acknowledged, unknown, held := 0, 0, 0
 	await(t, "somebody waits", func() bool { // unless the window ends just then
 		ctx, cancel := context.WithCancel(context.Background())

@@ -55,8 +55,8 @@ func (b *Broker) Publish(ctx context.Context, topic string, data []byte, o broke
 		ctx, cancel = context.WithTimeout(ctx, publishTimeout)
 		defer cancel()
 	}
-	if up, _, _ := b.state.now(); up {
-		b.linger.Begin(ctx)
+	if up, _, change := b.state.now(); up {
+		b.linger.Begin(ctx, change)
 		defer b.linger.End()
 	}
 	return b.publish(ctx, token(topic), id, data, o.ID != "")

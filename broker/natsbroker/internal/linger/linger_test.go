@@ -25,7 +25,7 @@ func calls(l *linger.Linger, n int, pauses ...time.Duration) map[time.Duration]i
 	for i := range n {
 		time.Sleep(pauses[i%len(pauses)])
 		all.Go(func() {
-			l.Begin(context.Background())
+			l.Begin(context.Background(), nil)
 			if at := time.Since(start); at >= time.Second {
 				mu.Lock()
 				left[at]++
@@ -104,7 +104,7 @@ func TestSilence(t *testing.T) {
 func oneAfterTheOther(l *linger.Linger, n int, pause time.Duration) time.Duration {
 	start := time.Now()
 	for range n {
-		l.Begin(context.Background())
+		l.Begin(context.Background(), nil)
 		time.Sleep(answer)
 		l.End()
 		time.Sleep(pause)
@@ -136,24 +136,43 @@ func TestBeside(t *testing.T) {
 	})
 }
 
-// TestContext: a call whose context ends does not wait on.
-func TestContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := linger.New(time.Hour)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		start := time.Now()
-		var all sync.WaitGroup
-		for range 50 {
-			time.Sleep(time.Millisecond)
-			all.Go(func() {
-				l.Begin(ctx)
-				defer l.End()
+// TestEnds: a call does not wait on when its context or its connection has ended, and does not begin to where the context has a deadline that is near.
+func TestEnds(t *testing.T) {
+	for name, of := range map[string]struct {
+		window, want time.Duration
+		context      func(context.Context) (context.Context, context.CancelFunc)
+	}{
+		"cancelled": {time.Hour, time.Second, func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(time.Second, cancel)
+			return ctx, cancel
+		}},
+		"deadline": {time.Second, 50 * time.Millisecond, func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 2*time.Second)
+		}},
+		"gone": {time.Hour, 2 * time.Second, context.WithCancel},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := linger.New(of.window)
+				ctx, cancel := of.context(t.Context())
+				defer cancel()
+				gone := make(chan struct{})
+				time.AfterFunc(2*time.Second, func() { close(gone) })
+				start := time.Now()
+				var all sync.WaitGroup
+				for range 50 {
+					time.Sleep(time.Millisecond)
+					all.Go(func() {
+						l.Begin(ctx, gone)
+						defer l.End()
+					})
+				}
+				all.Wait()
+				if took := time.Since(start); took != of.want {
+					t.Errorf("the last left after %v, want %v", took, of.want)
+				}
 			})
-		}
-		all.Wait()
-		if took := time.Since(start); took != time.Second {
-			t.Errorf("the last left after %v", took)
-		}
-	})
+		})
+	}
 }
