@@ -515,6 +515,51 @@ func TestUsersAtOnce(t *testing.T) {
 	}
 }
 
+// heldBack is a broker whose messages wait until somebody has them delivered, all at once.
+type heldBack struct {
+	broker.Broker
+	mu      sync.Mutex
+	waiting []broker.Message
+	h       func([]broker.Message)
+}
+
+func (b *heldBack) SubscribeBatches(ctx context.Context, topic string, h func([]broker.Message)) (broker.Position, func() error, error) {
+	b.h = h
+	return b.Subscribe(ctx, topic, func(m broker.Message) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.waiting = append(b.waiting, m)
+	})
+}
+
+// TestCloseUserBehindTooMuch: a user whose messages are more than a node keeps loses them, and is closed all the same.
+func TestCloseUserBehindTooMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &heldBack{Broker: broker.New(nil)}
+		r := wsrouter.New[none](&wsrouter.Options{Broker: b})
+		type long struct {
+			_   none   `ws:"long"`
+			Pad string `json:"pad"`
+		}
+		r.Sends(long{})
+		r.OnConnect(func(ctx context.Context, c *wsrouter.Conn[none]) error { return c.SetUser("u") })
+		c := wstest.Dial(t, r, "/")
+		for range 100 {
+			if err := r.SendTo(t.Context(), "u", long{Pad: strings.Repeat("x", 100_000)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.CloseUser(t.Context(), "u", 4000, "banned"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		b.h(b.waiting)
+		if reason := c.ExpectClose(4000); reason != "banned" {
+			t.Errorf("closed with %q", reason)
+		}
+	})
+}
+
 // TestRoomLimits: names and the number of rooms are bounded, with and without a broker.
 func TestRoomLimits(t *testing.T) {
 	for _, o := range []*wsrouter.Options{{}, {Resume: &wsrouter.Resume{}}} {

@@ -51,7 +51,7 @@ type cast struct {
 	except []uint64 // connections of this node that it is not for
 
 	bye  *wsconn.End // in place of a message: closes all
-	lost bool        // in place of a message: what was between the last one and at is lost
+	lost bool        // in place of a message: what was between the last one and at is lost, but for bye
 }
 
 // size is what c counts for.
@@ -180,7 +180,7 @@ func (f *feed) read(before broker.Position, msg broker.Message, news []*cast) (b
 	return msg.Position, news
 }
 
-// put appends news to the inbox. One that is full has lost what is in it. The caller has it handed out if it is due.
+// put appends news to the inbox. One that is full has lost what is in it, but for a bye. The caller has it handed out if it is due.
 func (f *feed) put(at broker.Position, news []*cast) (due bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -191,7 +191,13 @@ func (f *feed) put(at broker.Position, news []*cast) (due bool) {
 	}
 	if f.waiting > maxInbox {
 		f.hub.counts.gaps.Add(1)
-		f.inbox, f.waiting = []*cast{{at: at, lost: true}}, 0
+		lost := &cast{at: at, lost: true}
+		for _, c := range f.inbox {
+			if c.bye != nil {
+				lost.bye = c.bye
+			}
+		}
+		f.inbox, f.waiting = []*cast{lost}, 0
 	}
 	return f.due()
 }

@@ -45,6 +45,9 @@ func (f *feed) record(batch []*cast) *handout {
 	out := &handout{}
 	maps.DeleteFunc(f.skips, func(_ *conn, heard broker.Position) bool { return covers(f.at, heard) })
 	for _, c := range batch {
+		if c.bye != nil {
+			out.bye = c.bye
+		}
 		switch {
 		case c.lost:
 			f.start(c.at)
@@ -52,9 +55,7 @@ func (f *feed) record(batch []*cast) *handout {
 				out.add(word)
 			}
 			continue
-		case c.bye != nil:
-			out.bye = c.bye
-		default:
+		case c.bye == nil:
 			out.add(c)
 			f.keep(c)
 		}

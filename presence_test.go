@@ -581,6 +581,72 @@ func TestWhoIsFails(t *testing.T) {
 	})
 }
 
+// TestWhoIsLetGo: who asks about a room is answered although its only member leaves, or the router shuts down, before the broker was told of the room.
+func TestWhoIsLetGo(t *testing.T) {
+	for _, shutdown := range []bool{false, true} {
+		t.Run(fmt.Sprint("shutdown=", shutdown), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := presenceNode(&wsrouter.Options{Broker: broker.New(nil)})
+				ann := come(t, r, "", "ann")
+				ann.c.Send(move{Join: "b"})
+				ann.hear() // so that the next look is 5 ms away
+				ann.c.Send(move{Join: "a"})
+				ann.hear()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				over := make(chan error, 1)
+				go func() {
+					_, _, err := wsrouter.WhoIs[who](ctx, r.Room("a"), "", 0)
+					over <- err
+				}()
+				synctest.Wait()
+				if shutdown {
+					if err := r.Shutdown(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					ann.c.Send(move{Leave: "a"})
+				}
+				if err := <-over; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// slowName takes a while to be shown.
+type slowName string
+
+func (s slowName) MarshalText() ([]byte, error) { return []byte(s), nil }
+func (s *slowName) UnmarshalText(text []byte) error {
+	time.Sleep(5 * time.Millisecond)
+	*s = slowName(text)
+	return nil
+}
+
+// TestPresenceFirstWordInTime: who comes while word of another is made is told of all first, too.
+func TestPresenceFirstWordInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type slow struct {
+			Name slowName `json:"name"`
+		}
+		r := wsrouter.New[visitor](nil)
+		wsrouter.Presence(r, func(c *visitorConn, room string) slow { return slow{slowName(c.Session.Name)} })
+		r.OnConnect(func(ctx context.Context, c *visitorConn) error { return r.Room("a").Join(c) })
+		wsrouter.Receive(r, func(ctx context.Context, c *visitorConn, m echo) error { return c.Send(ctx, m) }, wsrouter.Sends(echo{}))
+		come(t, r, "a", "ann")
+		time.Sleep(5 * time.Second)
+		come(t, r, "a", "bob")
+		time.Sleep(53 * time.Millisecond)
+		cid := come(t, r, "a", "cid")
+		time.Sleep(2 * time.Second)
+		if first := cid.hear(); len(first) == 0 || len(first[0].Joined) != 3 {
+			t.Errorf("cid was told %v", first)
+		}
+	})
+}
+
 // TestPresenceLargeRoom: a member of a room with more than 256 is told of the first and where the others are.
 func TestPresenceLargeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

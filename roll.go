@@ -248,9 +248,8 @@ func (p *roll) do(j presence.Job) (err error) {
 		p.mu.Unlock()
 	}
 	for _, data := range j.Send {
-		if _, e := p.broker.Publish(ctx, topic, data, broker.PublishOptions{}); e != nil {
-			err = e
-			break
+		if _, err := p.broker.Publish(ctx, topic, data, broker.PublishOptions{}); err != nil {
+			return err
 		}
 	}
 	if j.Unlisten {
@@ -258,11 +257,11 @@ func (p *roll) do(j presence.Job) (err error) {
 		end := p.ends[j.Room]
 		delete(p.ends, j.Room)
 		p.mu.Unlock()
-		if e := end(); e != nil {
-			err = e
+		if err := end(); err != nil { // there is no subscription all the same
+			p.failed(j.Room, err)
 		}
 	}
-	return err
+	return nil
 }
 
 // failed logs what the broker refuses.
@@ -384,10 +383,16 @@ func (p *roll) tell(t *presence.Tell) {
 		d := news
 		if fresh[c.id] {
 			d = present
+			delete(m.unaware, c)
+		} else if _, unaware := m.unaware[c]; unaware {
+			continue // it has come since, and the next word tells it of all
 		}
 		if d != nil {
 			d.queueFor(c)
 		}
+	}
+	if len(m.unaware) == 0 {
+		m.unaware = nil // a map keeps its memory
 	}
 	m.mu.Unlock()
 	for _, d := range []*delivery{news, present} {
@@ -420,6 +425,9 @@ func (p *roll) close(ctx context.Context) error {
 	if p.gone == nil {
 		p.gone = make(chan struct{})
 		p.state.Close(p.router.now())
+		for room := range p.asked {
+			p.known(room, nil)
+		}
 		p.follow()
 	}
 	gone := p.gone

@@ -156,8 +156,9 @@ type room struct {
 
 	mu      sync.Mutex
 	members []*conn
-	pending int           // bytes of broadcasts that are queued and not flushed yet
-	flushed chan struct{} // closed when pending gets less; nil: nobody waits for that
+	unaware map[*conn]struct{} // members that have not been told who is there; nil without a roll
+	pending int                // bytes of broadcasts that are queued and not flushed yet
+	flushed chan struct{}      // closed when pending gets less; nil: nobody waits for that
 }
 
 // membership is a connection's place in a room.
@@ -224,6 +225,12 @@ func (r *rooms) add(m *room, c *conn) {
 	c.joined = append(c.joined, membership{m, len(m.members)})
 	m.members = append(m.members, c)
 	if m.kind == ofRoom {
+		if r.roll != nil {
+			if m.unaware == nil {
+				m.unaware = map[*conn]struct{}{}
+			}
+			m.unaware[c] = struct{}{}
+		}
 		r.seats++
 		if len(m.members) == 1 {
 			r.open++
@@ -256,6 +263,7 @@ func (r *rooms) remove(c *conn, i int) {
 	if m.feed != nil {
 		delete(m.feed.skips, c)
 	}
+	delete(m.unaware, c)
 	m.mu.Unlock()
 	if moved != c {
 		moved.joined[moved.membership(m)].index = left.index

@@ -27,7 +27,7 @@ func (r *Router[S]) SendTo(ctx context.Context, user string, msg any) error {
 }
 
 // CloseUser closes every connection of a user, after what SendTo has sent before: on all processes with [Options.Broker], and then with the errors of
-// Broadcast. It fails for a code that may not be sent (see [Close]) and for a reason over 123 bytes or not UTF-8.
+// Broadcast. A process that its broker tells of lost messages may not hear of it: who must not stay has to be refused by OnConnect and have [Conn.ExpireAt]. It fails for a code that may not be sent (see [Close]) and for a reason over 123 bytes or not UTF-8.
 func (r *Router[S]) CloseUser(ctx context.Context, user string, code int, reason string) error {
 	if err := checkUser("CloseUser", user); err != nil {
 		return err

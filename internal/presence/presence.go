@@ -66,7 +66,7 @@ type Member struct {
 	Info []byte
 }
 
-// A Job is what is to be done for a room, in the order of the fields. Done reports it; until then there is no other Job for the room.
+// A Job is what is to be done for a room, in the order of the fields, up to what fails. Done reports it; until then there is no other Job for the room.
 type Job struct {
 	Room string
 	// Listen for messages about the room.
@@ -191,9 +191,7 @@ func (s *State) Watch(now time.Duration, name string) (known bool, err error) {
 		}
 		r = s.room(now, name)
 	}
-	if len(r.own) == 0 {
-		r.at[toForget] = now + watchLinger
-	}
+	r.at[toForget] = now + watchLinger
 	s.listen(r, now)
 	s.settle(r)
 	return r.ready, nil
@@ -202,7 +200,7 @@ func (s *State) Watch(now time.Duration, name string) (known bool, err error) {
 // ErrWatched: too many rooms without members here are asked about.
 var ErrWatched = fmt.Errorf("presence: asked about more than %d rooms without members on this node within %v", maxWatched, watchLinger)
 
-// Done says that a Job is over. Not ok: it failed, and messages may not have been sent. There is nobody to listen for if Listen failed.
+// Done says that a Job is over. Not ok: it failed, and messages may not have been sent, and nothing after them was done.
 func (s *State) Done(now time.Duration, j Job, ok bool) {
 	r := s.rooms[j.Room]
 	r.busy = false
@@ -211,14 +209,16 @@ func (s *State) Done(now time.Duration, j Job, ok bool) {
 		r.listening = true
 		r.at[toListen], r.at[toGreet] = never, now
 		r.at[toBeReady] = now + Settle
-	case j.Unlisten:
+	case j.Unlisten && ok:
 		r.listening, r.ready = false, false
 		if r.wanted() {
 			r.sooner(toListen, now)
 		}
 	case j.Listen:
 		r.sooner(toListen, now+retryWait+s.upTo(retryWait))
+	case !ok && j.Unlisten && (s.closed || now > r.snapshot+SnapshotEvery+TTL): // others have given us up, or will
 	case !ok:
+		r.announced = r.announced || j.Unlisten // they have not heard that we are not
 		r.sooner(toGreet, now+retryWait+s.upTo(retryWait))
 	}
 	if !r.wanted() {

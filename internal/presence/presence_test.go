@@ -296,6 +296,86 @@ func TestUnsent(t *testing.T) {
 	s.compare("a")
 }
 
+// TestGoodbyeUnsent: a goodbye that could not be sent is sent when the broker is back, unless the others have given the node up by then or it shuts down.
+func TestGoodbyeUnsent(t *testing.T) {
+	for name, of := range map[string]struct {
+		away    time.Duration
+		closes  bool
+		goodbye bool
+		over    time.Duration // no later
+	}{
+		"back":   {away: 10 * time.Second, goodbye: true, over: 15 * time.Second},
+		"never":  {away: time.Hour, over: presence.TTL + presence.SnapshotEvery + 5*time.Second},
+		"closed": {away: time.Hour, closes: true, over: 20 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			state := presence.New(presence.Config{Node: "n", Rand: rand.New(rand.NewPCG(1, 1))})
+			var now, left time.Duration
+			sent, listens := 0, false
+			run := func(until time.Duration) {
+				for ; now < until && state.Stats().Rooms > 0; now += 10 * time.Millisecond {
+					jobs, _, _ := state.Tick(now)
+					for _, j := range jobs {
+						ok := left == 0 || now > left+of.away || len(j.Send) == 0
+						if ok {
+							sent += len(j.Send)
+							listens = (listens || j.Listen) && !j.Unlisten
+						}
+						state.Done(now, j, ok)
+					}
+				}
+			}
+			state.Join(0, "a", 1, []byte("x"))
+			run(5 * time.Second)
+			left, sent = now, 0
+			if of.closes {
+				state.Close(now)
+			} else {
+				state.Leave(now, "a", 1)
+			}
+			run(left + of.over)
+			if st := state.Stats(); st.Rooms+st.Waiting != 0 || listens {
+				t.Errorf("%v behind the leave: %+v, listens: %t", now-left, st, listens)
+			}
+			if sent > 0 != of.goodbye {
+				t.Errorf("%d messages were sent", sent)
+			}
+		})
+	}
+}
+
+// TestComeAndGo: thousands who come and go within a word's time keep nobody from being told of who stays.
+func TestComeAndGo(t *testing.T) {
+	state := presence.New(presence.Config{Node: "n", Alone: true, Rand: rand.New(rand.NewPCG(1, 1))})
+	state.Join(0, "a", 1, []byte("x"))
+	n, stays, told := uint64(1), uint64(0), time.Duration(0)
+	for now := time.Duration(0); now < 12*time.Second; now += 10 * time.Millisecond {
+		for range 20 {
+			n++
+			state.Join(now, "a", n, []byte("x"))
+			state.Leave(now, "a", n)
+		}
+		if now == 10*time.Second {
+			stays = 1 << 40
+			state.Join(now, "a", stays, []byte("x"))
+		}
+		_, tells, _ := state.Tick(now)
+		for _, tell := range tells {
+			for _, m := range tell.Joined {
+				if m.N == stays {
+					told = now
+				}
+			}
+		}
+	}
+	if told == 0 || told > 11*time.Second {
+		t.Errorf("who came after 10s is told of after %v", told)
+	}
+	if held := state.Stats().Held; held > 1<<20 {
+		t.Errorf("%d bytes are held", held)
+	}
+}
+
 // TestAlone: without other nodes nothing is sent, and nothing waits in a quiet room.
 func TestAlone(t *testing.T) {
 	state := presence.New(presence.Config{Node: "n", Alone: true, Rand: rand.New(rand.NewPCG(1, 1))})

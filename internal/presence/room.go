@@ -108,7 +108,7 @@ func (s *State) settle(r *room) {
 	if len(r.own) == 0 {
 		s.hush(r)
 	}
-	if watched := r.at[toForget] != never; watched != r.watched {
+	if watched := r.at[toForget] != never && len(r.own) == 0; watched != r.watched {
 		r.watched = watched
 		if s.watched--; watched {
 			s.watched += 2
@@ -271,15 +271,18 @@ func (s *State) tell(r *room, now time.Duration) Tell {
 	for _, k := range r.waiting {
 		was := r.before[k]
 		info, is := s.info(r, k)
-		if bytes -= (Member{k, info}).size(); len(t.Joined)+len(t.Left) == TellMost || bytes < 0 {
-			break
+		joined, left := is && !(was.is && string(was.info) == string(info)), was.is && !is
+		if joined || left {
+			if bytes -= (Member{k, info}).size(); len(t.Joined)+len(t.Left) == TellMost || bytes < 0 {
+				break
+			}
 		}
 		done++
 		s.noted(r, k)
 		switch {
-		case is && !(was.is && string(was.info) == string(info)):
+		case joined:
 			t.Joined = append(t.Joined, Member{k, info})
-		case was.is && !is:
+		case left:
 			t.Left = append(t.Left, k)
 		}
 	}

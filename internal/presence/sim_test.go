@@ -285,7 +285,7 @@ func (s *sim) deliver(l letter) {
 		if l.job.Listen && ok {
 			l.to.listen[l.room] = true
 		}
-		if l.job.Unlisten {
+		if l.job.Unlisten && ok {
 			delete(l.to.listen, l.room)
 		}
 		l.to.state.Done(s.now, *l.job, ok)
