@@ -170,6 +170,7 @@ var declarations = []struct {
 		}{})
 		r.Describe()
 	}},
+	{"nil option", func(r *wsrouter.Router[none]) { wsrouter.Receive(r, nothing[greeting], nil) }},
 	{"nil handler", func(r *wsrouter.Router[none]) { wsrouter.Receive[none, greeting](r, nil) }},
 	{"message by pointer", func(r *wsrouter.Router[none]) { wsrouter.Receive(r, nothing[*greeting]) }},
 	{"generic type without a name", func(r *wsrouter.Router[none]) { wsrouter.Receive(r, nothing[page[int]]) }},

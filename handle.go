@@ -29,7 +29,8 @@ func Receive[S, M any](r *Router[S], fn func(ctx context.Context, c *Conn[S], m 
 }
 
 // Respond is [Receive] for a question with one answer: A is sent with the correlation id that the question carried, and without
-// if it carried none. A is declared by it; Sends declares what else the handler may send.
+// if it carried none. Where Q has a field of that name ([Options.IDMember]) it is both; where A has one, the question's id takes its place: call it otherwise, or
+// rename IDMember. A is declared by it; Sends declares what else the handler may send.
 func Respond[S, Q, A any](r *Router[S], fn func(ctx context.Context, c *Conn[S], q Q) (A, error), opts ...HandlerOption) {
 	var answer A
 	r.core.handle("Respond", registration{
@@ -92,13 +93,16 @@ type registration struct {
 // handle adds a route.
 func (r *router) handle(call string, reg registration) {
 	r.declaring(call)
-	var h handler
-	for _, o := range reg.opts {
-		o(&h)
-	}
 	call = fmt.Sprintf("%s[%v]", call, reg.message)
 	if reg.missing {
 		panic(fmt.Sprintf("wsrouter: %s: the handler is nil", call))
+	}
+	var h handler
+	for _, o := range reg.opts {
+		if o == nil {
+			panic(fmt.Sprintf("wsrouter: %s: an option is nil", call))
+		}
+		o(&h)
 	}
 	rt := &route{
 		handlerName: functionName(reg.fn),

@@ -70,6 +70,10 @@ type (
 	Forest       []Forest
 	Page[T any]  struct{ Items []T }
 	printsItself struct{ V int }
+	numbered     struct {
+		_  struct{} `ws:"numbered"`
+		ID int      `json:"id" minimum:"10" example:"20"`
+	}
 )
 
 func (printsItself) Schema() json.RawMessage {
@@ -88,6 +92,7 @@ func TestPrint(t *testing.T) {
 		"chat":            {chat{}, &schema.Options{Envelope: flat}},
 		"chat_closed":     {chat{}, &schema.Options{Envelope: flat, RejectUnknownMembers: true}},
 		"chat_with_id":    {chat{}, &schema.Options{Envelope: &schema.Envelope{Discriminator: "type", ID: "ref", PrintID: true}}},
+		"own_id":          {numbered{}, &schema.Options{Envelope: &schema.Envelope{Discriminator: "type", ID: "id", PrintID: true}}},
 		"ping":            {Ping{}, &schema.Options{Envelope: flat}},
 		"names":           {named{}, &schema.Options{Envelope: flat}},
 		"number_name":     {adoptedInt{}, &schema.Options{Envelope: flat}},

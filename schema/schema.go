@@ -169,7 +169,7 @@ func (p *Plan) build(f *field) (json.RawMessage, error) {
 		return nil, err
 	}
 	id := []byte(nil)
-	if p.env.PrintID && p.env.ID != "" {
+	if p.env.PrintID && p.env.ID != "" && !(p.ownID && p.env.Payload == "") {
 		id = []byte(`"1"`)
 	}
 	if len(p.names) == 0 && id == nil {

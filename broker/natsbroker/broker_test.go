@@ -251,7 +251,7 @@ func TestConnectRefuses(t *testing.T) {
 		"no JetStream":       {none.URL(), natsbroker.Options{}, "JetStream"},
 		"no password":        {locked.URL(), natsbroker.Options{}, "Authorization"},
 		"no room":            {small.URL(), natsbroker.Options{}, "storage"},
-		"nobody":             {"nats://127.0.0.1:1", natsbroker.Options{}, "unavailable"},
+		"nobody":             {"nats://secret@127.0.0.1:1,nats://127.0.0.1:2", natsbroker.Options{}, "unavailable: connect to 127.0.0.1:1, 127.0.0.1:2: "},
 		"no address":         {"nats://[", natsbroker.Options{}, "parse"},
 	} {
 		t.Run(name, func(t *testing.T) {

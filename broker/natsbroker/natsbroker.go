@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math"
+	"net/url"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,7 +86,7 @@ func Connect(ctx context.Context, url string, o *Options) (*Broker, error) {
 	return b, nil
 }
 
-func (b *Broker) dial(ctx context.Context, url string) (err error) {
+func (b *Broker) dial(ctx context.Context, urls string) (err error) {
 	timeout := nats.GetDefaultOptions().Timeout
 	if d, ok := ctx.Deadline(); ok {
 		timeout = max(min(timeout, time.Until(d)), time.Millisecond)
@@ -104,8 +106,8 @@ func (b *Broker) dial(ctx context.Context, url string) (err error) {
 		nats.ClosedHandler(func(*nats.Conn) { b.disconnected(nats.ErrConnectionClosed) }),
 		nats.ErrorHandler(b.asyncError),
 	}
-	if b.nc, err = nats.Connect(url, append(append([]nats.Option(nil), b.o.NATS...), own...)...); err != nil {
-		return unavailable(err)
+	if b.nc, err = nats.Connect(urls, append(append([]nats.Option(nil), b.o.NATS...), own...)...); err != nil {
+		return unavailable(fmt.Errorf("connect to %s: %w", hosts(urls), err))
 	}
 	defer func() {
 		if err != nil {
@@ -147,6 +149,19 @@ func (b *Broker) dial(ctx context.Context, url string) (err error) {
 	}
 	b.life.Store(lifeOf(info))
 	return nil
+}
+
+// hosts are those of the servers at urls, without the credentials that may stand before them.
+func hosts(urls string) string {
+	var all []string
+	for _, s := range strings.Split(urls, ",") {
+		host := fmt.Sprintf("%d bytes that are no URL", len(s))
+		if u, err := url.Parse(strings.TrimSpace(s)); err == nil && u.Host != "" {
+			host = u.Host
+		}
+		all = append(all, host)
+	}
+	return strings.Join(all, ", ")
 }
 
 func (b *Broker) serverHas(major, minor int) bool {

@@ -3,11 +3,11 @@ package embedded
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -62,13 +62,44 @@ func Start(o *Options) (*Server, error) {
 		s.removeTemp()
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
+	said := &complaints{}
+	s.ns.SetLogger(said, false, false)
 	s.ns.Start()
-	if !s.ns.ReadyForConnections(10 * time.Second) {
-		s.Shutdown()
-		return nil, errors.New("embedded: the server does not take connections")
+	for range 100 {
+		if s.ns.ReadyForConnections(100 * time.Millisecond) {
+			return s, nil
+		}
+		if said.fatal() != "" {
+			break
+		}
 	}
-	return s, nil
+	s.Shutdown()
+	return nil, fmt.Errorf("embedded: the server at %s with files in %q does not take connections: %s", cmp.Or(o.Addr, "127.0.0.1:0"), so.StoreDir, cmp.Or(said.fatal(), "after 10 s"))
 }
+
+// complaints is a server's log, of which why it cannot start is kept.
+type complaints struct {
+	mu   sync.Mutex
+	last string
+}
+
+func (c *complaints) fatal() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last
+}
+
+func (c *complaints) Fatalf(format string, v ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = fmt.Sprintf(format, v...)
+}
+
+func (*complaints) Errorf(string, ...any)  {}
+func (*complaints) Warnf(string, ...any)   {}
+func (*complaints) Noticef(string, ...any) {}
+func (*complaints) Debugf(string, ...any)  {}
+func (*complaints) Tracef(string, ...any)  {}
 
 // URL to connect to.
 func (s *Server) URL() string { return s.ns.ClientURL() }
