@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -276,32 +277,29 @@ func TestConnectRefuses(t *testing.T) {
 func TestLinger(t *testing.T) {
 	s := startEmbedded(t, nil)
 	b := closeLater(t, connect(t, s.URL(), &natsbroker.Options{Linger: 50 * time.Millisecond}))
-	acknowledged, unknown, held := 0, 0, 0
-	await(t, "somebody waits", func() bool { // unless the window ends just then
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		errs := make(chan error)
-		for range 100 {
-			go func() {
-				_, err := b.Publish(ctx, "a", []byte("1"), broker.PublishOptions{})
-				errs <- err
-			}()
+	var acknowledged, unknown, held atomic.Int64
+	publish := func(ctx context.Context) {
+		switch _, err := b.Publish(ctx, "a", []byte("1"), broker.PublishOptions{}); {
+		case err == nil:
+			acknowledged.Add(1)
+		case errors.Is(err, broker.ErrUnknownOutcome):
+			unknown.Add(1)
+		case err == context.Canceled:
+			held.Add(1)
+		default:
+			t.Error(err)
 		}
-		for range 100 {
-			switch err := <-errs; {
-			case err == nil:
-				acknowledged++
-				cancel()
-			case errors.Is(err, broker.ErrUnknownOutcome):
-				unknown++
-			case err == context.Canceled:
-				held++
-			default:
-				t.Error(err)
-			}
-		}
-		return held > 0
-	})
+	}
+	var all sync.WaitGroup
+	for tick := time.NewTicker(time.Millisecond); held.Load() == 0; <-tick.C {
+		all.Go(func() { publish(context.Background()) })
+		all.Go(func() {
+			ctx, cancel := context.WithCancel(context.Background())
+			time.AfterFunc(time.Millisecond, cancel)
+			publish(ctx)
+		})
+	}
+	all.Wait()
 	nc, err := nats.Connect(s.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -315,10 +313,10 @@ func TestLinger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := int(stream.CachedInfo().State.Msgs); n < acknowledged || n > acknowledged+unknown {
-		t.Errorf("the stream has %d messages, of %d that were acknowledged and %d of unknown outcome", n, acknowledged, unknown)
+	if n := int64(stream.CachedInfo().State.Msgs); n < acknowledged.Load() || n > acknowledged.Load()+unknown.Load() {
+		t.Errorf("the stream has %d messages, of %d that were acknowledged and %d of unknown outcome", n, acknowledged.Load(), unknown.Load())
 	}
-	t.Logf("%d acknowledged, %d unknown, %d held", acknowledged, unknown, held)
+	t.Logf("%d acknowledged, %d unknown, %d held", acknowledged.Load(), unknown.Load(), held.Load())
 }
 
 // Messages that come faster than they are taken are dropped by the connection, and read again.

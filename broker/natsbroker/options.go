@@ -25,9 +25,9 @@ type Options struct {
 	// Age is how long a message is kept. If zero, 1 h. Negative: no limit.
 	Age time.Duration
 	// Linger is how long Publish waits at most, so that messages of a busy process leave together: this costs half the CPU where hundreds are published a
-	// second. Nobody waits before this process has published 20 in a fifth of a second, nor whose context ends within twice that time. Who publishes one message right after
-	// the other waits at the first at most; who does other work between them, more than 200 µs, waits at each while others publish as well. What waits when its context
-	// ends is not sent. If zero, 25 ms; at most 50 ms. Negative: nobody waits.
+	// second. Nobody waits while this process publishes fewer than 100 a second, nor where waiting slows down those who publish: if they come to less than half as many, it ends
+	// for 5 s. Nor does who publishes one message right after the other, but for the first, and whose context ends within twice that time. What waits when its context ends is
+	// not sent. If zero, 25 ms; at most 50 ms. Negative: nobody waits.
 	Linger time.Duration
 	// NATS are options of the connection: credentials, TLS, the connection's name. What says how to reconnect, and the handlers of the
 	// connection's state, belong to the broker and are overwritten.

@@ -1,8 +1,8 @@
 // Package linger has the calls of a busy process wait for each other, so that they leave together: whoever takes them is woken once for several.
 //
-// Waiting pays where many calls are made that do not wait for each other. So nobody waits before there were 20 calls in a fifth of a second, or for a second after three
-// waits in a row that gathered nobody else. And a call that is made within 200 µs of the end of another one leaves at once, as it may have waited for that end: who
-// makes calls right after each other is not slowed down by those who do not.
+// Waiting pays where many calls are made that do not wait for each other. So nobody waits before there were 100 calls a second. Where those who make them wait for each
+// other, one after the other, fewer come as soon as they wait: if less than half as many do, nobody waits for five seconds. And a call that is made within 200 µs of the end
+// of another one leaves at once, as it may have waited for that end: who makes calls right after each other is not slowed down by those who do not.
 package linger
 
 import (
@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	slot      = 200 * time.Millisecond // calls are counted in slots of the clock,
-	busyCalls = 20                     // and so many in one, or the one before, are many
+	slot      = 400 * time.Millisecond // calls are counted in slots of the clock,
+	busyCalls = 40                     // and so many in the last one are many
 	follows   = 200 * time.Microsecond
-	mostAlone = 3           // waits that gathered nobody, one after the other
-	free      = time.Second // in which nobody waits then
+	free      = 5 * time.Second // in which nobody waits, when it slows down those who do
+	longest   = time.Minute     // for which calls wait; then it is seen anew how many there are without
 )
 
 // A Linger holds up calls. Its methods may be called at the same time.
@@ -25,18 +25,16 @@ type Linger struct {
 
 	mu            sync.Mutex
 	slot          time.Time
-	calls, before int       // in slot, and in the one before
+	calls, before int       // in slot, and in the one before; 0 before a silence
 	ended         time.Time // the last call
-	alone         int       // groups of one, since the last of more
 	free          time.Time // until then nobody waits
-	group         *group    // that gathers; nil: none
+	quick         int       // calls in the last slot before they began to wait; 0: they do not
+	since         time.Time // the slot in which they began to
+	group         group     // that gathers; nil: none
 }
 
-// group leaves together.
-type group struct {
-	calls int
-	leave chan struct{} // closed then
-}
+// group leaves together when it is closed.
+type group chan struct{}
 
 // New has calls wait until the clock is at a multiple of window, which is the same moment in all processes of one clock. If window is 0 or less, nobody waits.
 func New(window time.Duration) *Linger { return &Linger{window: window} }
@@ -49,7 +47,7 @@ func (l *Linger) Begin(ctx context.Context, gone <-chan struct{}) {
 		return
 	}
 	select {
-	case <-g.leave:
+	case <-g:
 	case <-gone:
 	case <-ctx.Done():
 	}
@@ -63,7 +61,7 @@ func (l *Linger) End() {
 }
 
 // gather returns the group that a call leaves with, nil if it leaves at once.
-func (l *Linger) gather(ctx context.Context) *group {
+func (l *Linger) gather(ctx context.Context) group {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -71,39 +69,46 @@ func (l *Linger) gather(ctx context.Context) *group {
 	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(now) < 2*l.window {
 		return nil
 	}
-	if l.window <= 0 || max(l.calls, l.before) < busyCalls || now.Before(l.free) || now.Sub(l.ended) < follows {
+	if l.window <= 0 || l.quick == 0 || now.Sub(l.ended) < follows {
 		return nil
 	}
 	if l.group == nil {
-		g := &group{leave: make(chan struct{})}
-		l.group = g
-		time.AfterFunc(now.Truncate(l.window).Add(l.window).Sub(now), func() { l.release(g) })
+		l.group = make(group)
+		time.AfterFunc(now.Truncate(l.window).Add(l.window).Sub(now), l.release)
 	}
-	l.group.calls++
 	return l.group
 }
 
-// count counts a call.
+// count counts a call, and decides at the beginning of a slot whether calls wait in it.
 func (l *Linger) count(now time.Time) {
-	switch s := now.Truncate(slot); {
-	case s.Equal(l.slot):
-	case s.Equal(l.slot.Add(slot)):
-		l.slot, l.calls, l.before = s, 0, l.calls
-	default:
-		l.slot, l.calls, l.before = s, 0, 0
+	if s := now.Truncate(slot); !s.Equal(l.slot) {
+		l.before = 0
+		if s.Equal(l.slot.Add(slot)) {
+			l.before = l.calls
+		}
+		l.slot, l.calls = s, 0
+		l.decide(now)
 	}
 	l.calls++
 }
 
-func (l *Linger) release(g *group) {
+func (l *Linger) decide(now time.Time) {
+	few := l.before < busyCalls
+	switch {
+	case l.quick == 0:
+		if !few && !now.Before(l.free) {
+			l.quick, l.since = l.before, l.slot
+		}
+	case l.before < l.quick/2:
+		l.quick, l.free = 0, now.Add(free)
+	case few || l.slot.Sub(l.since) > longest:
+		l.quick = 0
+	}
+}
+
+func (l *Linger) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	close(l.group)
 	l.group = nil
-	if l.alone++; g.calls > 1 {
-		l.alone = 0
-	}
-	if l.alone == mostAlone {
-		l.alone, l.free = 0, time.Now().Add(free)
-	}
-	close(g.leave)
 }

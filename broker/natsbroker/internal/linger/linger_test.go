@@ -39,29 +39,42 @@ func calls(l *linger.Linger, n int, pauses ...time.Duration) map[time.Duration]i
 	return left
 }
 
-// TestBusy: many calls leave at multiples of the window alone. A group of one now and then changes nothing.
+// TestBusy: many calls leave at multiples of the window alone.
 func TestBusy(t *testing.T) {
 	const ms = time.Millisecond
-	for _, of := range []struct {
-		window time.Duration
-		pauses []time.Duration
-	}{
-		{window, []time.Duration{4 * ms}},
-		{window, []time.Duration{9500 * time.Microsecond}},              // groups of two and three
-		{window / 2, []time.Duration{5 * ms, 10 * ms, 10 * ms, 5 * ms}}, // of one, one and two
+	for _, pauses := range [][]time.Duration{
+		{4 * ms},
+		{9500 * time.Microsecond}, // groups of two and three
+		{3 * ms, 17 * ms},         // some of one
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			groups := calls(linger.New(of.window), 1000, of.pauses...)
+			groups := calls(linger.New(window), 2000, pauses...)
 			for at, n := range groups {
-				if at%of.window != 0 {
-					t.Fatalf("pauses %v: %d calls left at %v", of.pauses, n, at)
+				if at%window != 0 {
+					t.Fatalf("pauses %v: %d calls left at %v", pauses, n, at)
 				}
 			}
 			if len(groups) < 100 {
-				t.Errorf("pauses %v: %d groups", of.pauses, len(groups))
+				t.Errorf("pauses %v: %d groups", pauses, len(groups))
 			}
 		})
 	}
+}
+
+// TestLooksAgain: after a minute of waiting nobody waits for a slot or two, in which it is seen how many calls there are.
+func TestLooksAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := calls(linger.New(window), 90*125, 8*time.Millisecond) // for 90 s
+		single := 0
+		for moment := range at {
+			if moment%window != 0 {
+				single++
+			}
+		}
+		if single < 40 || single > 160 {
+			t.Errorf("%d calls did not wait", single)
+		}
+	})
 }
 
 // TestNobodyWaits: at once leave the calls of a process in which there are few, of one whose window is 0, and those of who makes them
@@ -88,12 +101,25 @@ func TestNobodyWaits(t *testing.T) {
 	})
 }
 
+// TestFewer: when there are not many calls any more nobody waits.
+func TestFewer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := linger.New(window)
+		calls(l, 1000, 8*time.Millisecond)
+		for at, n := range calls(l, 500, 11*time.Millisecond) {
+			if (at-first)%(11*time.Millisecond) != 0 {
+				t.Fatalf("%d calls left at %v", n, at)
+			}
+		}
+	})
+}
+
 // TestSilence: what was called before a silence counts no more.
 func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := linger.New(window)
-		calls(l, 1040, 4*time.Millisecond) // 40 of them in the last 200 ms
-		time.Sleep(2*200*time.Millisecond + window/2)
+		calls(l, 1099, 4*time.Millisecond) // 99 of them in the last 400 ms
+		time.Sleep(2*400*time.Millisecond + window/2)
 		if took := oneAfterTheOther(l, 1, 0); took != answer {
 			t.Errorf("after a silence a call of %v took %v", answer, took)
 		}
@@ -112,14 +138,26 @@ func oneAfterTheOther(l *linger.Linger, n int, pause time.Duration) time.Duratio
 	return time.Since(start)
 }
 
-// TestAlone: who makes calls one after the other, with other work between them, waits for nobody most of the time.
-func TestAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const pause = answer
-		if took, without := oneAfterTheOther(linger.New(window), 5000, pause), 5000*(answer+pause); took < without+window || took > without*107/100 {
-			t.Errorf("calls of %v took %v", without, took)
-		}
-	})
+// TestSlowed: those who make calls one after the other, with other work between them, are not held up for long.
+func TestSlowed(t *testing.T) {
+	for _, publishers := range []int{1, 2, 20} {
+		synctest.Test(t, func(t *testing.T) {
+			const n, pause = 10_000, answer
+			l := linger.New(window)
+			took := make([]time.Duration, publishers)
+			var all sync.WaitGroup
+			for i := range publishers {
+				time.Sleep(answer / 10)
+				all.Go(func() { took[i] = oneAfterTheOther(l, n, pause) })
+			}
+			all.Wait()
+			for _, d := range took {
+				if without := n * (answer + pause); d < without || d > without*110/100 || publishers == 1 && d < without+window {
+					t.Fatalf("%d publishers: calls of %v took %v", publishers, without, d)
+				}
+			}
+		})
+	}
 }
 
 // TestBeside: who makes calls one after the other beside many others waits before the first.
@@ -147,7 +185,7 @@ func TestEnds(t *testing.T) {
 			time.AfterFunc(time.Second, cancel)
 			return ctx, cancel
 		}},
-		"deadline": {time.Second, 50 * time.Millisecond, func(ctx context.Context) (context.Context, context.CancelFunc) {
+		"deadline": {time.Second, 500 * time.Millisecond, func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, 2*time.Second)
 		}},
 		"gone": {time.Hour, 2 * time.Second, context.WithCancel},
@@ -161,7 +199,7 @@ func TestEnds(t *testing.T) {
 				time.AfterFunc(2*time.Second, func() { close(gone) })
 				start := time.Now()
 				var all sync.WaitGroup
-				for range 50 {
+				for range 500 {
 					time.Sleep(time.Millisecond)
 					all.Go(func() {
 						l.Begin(ctx, gone)
