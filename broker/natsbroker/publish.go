@@ -50,14 +50,14 @@ func (b *Broker) Publish(ctx context.Context, topic string, data []byte, o broke
 	if most := b.nc.MaxPayload(); int64(len(data)+len(id)+headerRoom) > most {
 		return broker.Position{}, fmt.Errorf("natsbroker: message of %d bytes with an id of %d: the NATS server takes at most %d together (max_payload)", len(data), len(id)+headerRoom, most)
 	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, publishTimeout)
-		defer cancel()
-	}
 	if up, _, change := b.state.now(); up {
 		b.linger.Begin(ctx, change)
 		defer b.linger.End()
+	}
+	if _, ok := ctx.Deadline(); !ok { // from now on: a process that was stopped while it waited has its time all the same
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, publishTimeout)
+		defer cancel()
 	}
 	return b.publish(ctx, token(topic), id, data, o.ID != "")
 }
