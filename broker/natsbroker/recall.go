@@ -34,24 +34,29 @@ func (b *Broker) Recall(ctx context.Context, topic string, before broker.Positio
 	if before == (broker.Position{}) {
 		end = math.MaxUint64
 	}
-	p, err := b.recallAgain(ctx, l, token(topic), end, limit, bytes)
-	if err != nil {
-		return nil, false, b.readError(ctx, err)
-	}
-	info, err := b.infos.get(ctx)
-	switch {
-	case err != nil:
-		return nil, false, b.readError(ctx, err)
-	case epochOf(info) != l.epoch:
-		b.keep.check()
-		return nil, false, fmt.Errorf("%w: epoch %q is over", broker.ErrOverrun, l.epoch)
-	}
-	for _, rec := range p.recs {
-		if rec.seq >= info.State.FirstSeq { // what went while it was read may have gone from between what was read
-			messages = appendMessage(messages, l, topic, rec)
+	for range mostTries {
+		p, err := b.recallAgain(ctx, l, token(topic), end, limit, bytes)
+		if err != nil {
+			return nil, false, b.readError(ctx, err)
+		}
+		info, err := b.infos.get(ctx)
+		switch {
+		case err != nil:
+			return nil, false, b.readError(ctx, err)
+		case epochOf(info) != l.epoch:
+			b.keep.check()
+			return nil, false, fmt.Errorf("%w: epoch %q is over", broker.ErrOverrun, l.epoch)
+		}
+		for _, rec := range p.recs {
+			if rec.seq >= info.State.FirstSeq { // what went while it was read may have gone from between what was read
+				messages = appendMessage(messages, l, topic, rec)
+			}
+		}
+		if len(messages) > 0 || p.last == 0 || end < math.MaxUint64 { // else the newest went while it was read, and there are newer ones
+			return messages, p.full, nil
 		}
 	}
-	return messages, p.full, nil
+	return nil, false, fmt.Errorf("%w: what was the newest was gone when it had been read, %d times", broker.ErrOverrun, mostTries)
 }
 
 // recallAgain recalls from a server that has all that the leader has.
@@ -70,6 +75,7 @@ func (b *Broker) recallAgain(ctx context.Context, l *life, token string, end uin
 
 func (b *Broker) recall(ctx context.Context, l *life, token string, end uint64, p *past) error {
 	last, err := b.lastOf(ctx, l.in+token)
+	p.last = last
 	if err != nil || last == 0 {
 		return err
 	}
@@ -111,8 +117,9 @@ func (b *Broker) readStretch(ctx context.Context, l *life, token string, lo, hi,
 type past struct {
 	recs  []record
 	limit int
-	bytes int  // that may come before them
-	full  bool // none may
+	bytes int    // that may come before them
+	full  bool   // none may
+	last  uint64 // the topic's last message; 0: there was none
 }
 
 // stretch is how much of the stream to read next, when so much has been read.
