@@ -319,6 +319,37 @@ func TestLinger(t *testing.T) {
 	t.Logf("%d acknowledged, %d unknown, %d held", acknowledged.Load(), unknown.Load(), held.Load())
 }
 
+// A stream that has rolled on since Recall asked for the newest message is asked again.
+func TestRecallBehind(t *testing.T) {
+	s := startEmbedded(t, nil)
+	p := newProxy(t, s.Addr())
+	o := &natsbroker.Options{Messages: 10}
+	b, other := closeLater(t, connect(t, p.url(), o)), closeLater(t, connect(t, s.URL(), o))
+	publish := func(n int) {
+		t.Helper()
+		for i := range n {
+			if _, err := other.Publish(t.Context(), "a", fmt.Append(nil, i), broker.PublishOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	publish(20)
+	p.freezeBack()
+	var past []broker.Message
+	over := make(chan error, 1)
+	go func() {
+		var err error
+		past, _, err = b.Recall(t.Context(), "a", broker.Position{}, 5, 1<<20)
+		over <- err
+	}()
+	await(t, "an answer is held", func() bool { return p.waiting() > 0 })
+	publish(20)
+	p.unfreeze()
+	if err := <-over; err != nil || len(past) != 5 || string(past[4].Data) != "19" {
+		t.Errorf("Recall: %d messages, %v, want the newest 5", len(past), err)
+	}
+}
+
 // Messages that come faster than they are taken are dropped by the connection, and read again.
 func TestSlowConsumer(t *testing.T) {
 	s := startProcess(t)

@@ -24,6 +24,7 @@ type proxy struct {
 
 	victim []byte // a message with this is not passed on, once
 	eaten  int
+	stuck  int // reads that had to wait
 }
 
 func newProxy(t testing.TB, target string) *proxy {
@@ -77,6 +78,11 @@ func (p *proxy) copy(to, from net.Conn, filter func([]byte) []byte, gate *chan s
 		n, err := from.Read(buf)
 		p.mu.Lock()
 		pass := *gate
+		select {
+		case <-pass:
+		default:
+			p.stuck++
+		}
 		p.mu.Unlock()
 		<-pass
 		if err == nil {
@@ -144,6 +150,12 @@ func (p *proxy) swallowed() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.eaten
+}
+
+func (p *proxy) waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stuck
 }
 
 func reset(c net.Conn) {

@@ -92,6 +92,7 @@ func (l *Linger) count(now time.Time) {
 	l.calls++
 }
 
+// decide begins to have calls wait, or ends it, by how many there were in the slot before.
 func (l *Linger) decide(now time.Time) {
 	few := l.before < busyCalls
 	switch {
