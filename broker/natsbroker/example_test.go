@@ -37,12 +37,12 @@ func Example() {
 			log.Fatal(err)
 		}
 		m := <-heard
-		fmt.Println(m.Seq, string(m.Data))
+		fmt.Println(string(m.Data))
 	}
 	missed, err := nodes[1].History(ctx, "lobby", at, 0)
-	fmt.Println(len(missed), "messages since", at.Seq, err)
+	fmt.Println(len(missed), "messages missed", err)
 	// Output:
-	// 1 hello
-	// 2 anybody there?
-	// 2 messages since 0 <nil>
+	// hello
+	// anybody there?
+	// 2 messages missed <nil>
 }

@@ -88,7 +88,7 @@ func (b *Broker) runHistories() {
 
 // readAlone reads one topic.
 func (b *Broker) readAlone(r *historyRequest) {
-	for after := r.since; !r.full(); {
+	for after := whole(r.since); !r.full(); {
 		n := readMessages
 		if r.limit > 0 {
 			n = min(n, r.limit+1-len(r.all))
@@ -117,14 +117,14 @@ func (b *Broker) pass(batch []*historyRequest) (others []*historyRequest) {
 	of := map[string][]*historyRequest{}
 	var mine []*historyRequest
 	for _, r := range batch {
-		if r.life != l || r.since+mostPassed < last {
+		if r.life != l || whole(r.since)+mostPassed < last {
 			others = append(others, r)
 			continue
 		}
 		mine = append(mine, r)
 		subject := l.in + token(r.topic)
 		of[subject] = append(of[subject], r)
-		from = min(from, r.since+1)
+		from = min(from, whole(r.since)+1)
 	}
 	for more := len(mine) > 0; more; {
 		var recs []record
@@ -137,7 +137,7 @@ func (b *Broker) pass(batch []*historyRequest) (others []*historyRequest) {
 		}
 		for _, rec := range recs {
 			for _, r := range of[rec.subject] {
-				if rec.seq > r.since && !r.full() {
+				if rec.seq > whole(r.since) && !r.full() {
 					r.add(rec)
 				}
 			}
@@ -152,18 +152,21 @@ func (b *Broker) pass(batch []*historyRequest) (others []*historyRequest) {
 // full: there is more than was asked for.
 func (r *historyRequest) full() bool { return r.limit > 0 && len(r.all) > r.limit }
 
-func (r *historyRequest) add(rec record) { r.all = appendMessage(r.all, r.life, r.topic, rec) }
+func (r *historyRequest) add(rec record) {
+	for _, m := range rec.unpack(r.life, r.topic, 0) {
+		if m.Seq > r.since {
+			r.all = appendMessage(r.all, m)
+		}
+	}
+}
 
 // appendMessage appends what was read behind all.
-func appendMessage(all []broker.Message, l *life, topic string, rec record) []broker.Message {
-	prev := uint64(0)
+func appendMessage(all []broker.Message, m broker.Message) []broker.Message {
+	m.Prev = 0
 	if n := len(all); n > 0 {
-		prev = all[n-1].Seq
+		m.Prev = all[n-1].Seq
 	}
-	return append(all, broker.Message{
-		Topic: topic, ID: messageID(rec.id), Data: rec.data,
-		Position: broker.Position{Epoch: l.epoch, Seq: rec.seq, Prev: prev},
-	})
+	return append(all, m)
 }
 
 // finish judges what was read by what the stream has afterwards.
@@ -195,10 +198,10 @@ func (b *Broker) judge(r *historyRequest, info *jetstream.StreamInfo) error {
 	case epochOf(info) != r.life.epoch:
 		b.keep.check()
 		return fmt.Errorf("%w: epoch %q is over", broker.ErrOverrun, r.life.epoch)
-	case r.since > info.State.LastSeq:
-		return fmt.Errorf("%w: position %d is above the last one, %d", broker.ErrOverrun, r.since, info.State.LastSeq)
-	case firstKept(info) > r.since+1:
-		return fmt.Errorf("%w: complete from %d on only", broker.ErrOverrun, firstKept(info))
+	case holds(r.since) > info.State.LastSeq:
+		return fmt.Errorf("%w: position %d is above the last one, %d", broker.ErrOverrun, r.since, r.life.position(info.State.LastSeq).Seq)
+	case firstKept(info) > whole(r.since)+1:
+		return fmt.Errorf("%w: position %d is not kept any more, what follows %d is", broker.ErrOverrun, r.since, r.life.position(firstKept(info)-1).Seq)
 	}
 	return nil
 }

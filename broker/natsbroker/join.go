@@ -77,7 +77,7 @@ func (s *shard) subscribe(name string, sub *subscriber) {
 	if t.joining {
 		t.waiting = append(t.waiting, sub)
 	} else {
-		sub.joined <- joined{at: t.position(t.at, 0)}
+		sub.joined <- joined{at: t.position()}
 	}
 }
 
@@ -237,7 +237,7 @@ func (s *shard) joined(r joinRequest, at uint64, p proof) {
 		t.at, t.since = at, t.now(p)
 	}
 	for _, sub := range waiting {
-		sub.joined <- joined{at: t.position(at, 0)}
+		sub.joined <- joined{at: s.life.position(at)}
 	}
 	t.release(0)
 }

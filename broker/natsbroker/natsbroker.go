@@ -23,6 +23,8 @@ import (
 
 const maxTopic = 1024
 
+var newLinger = linger.New
+
 // Broker is a connection to NATS. It implements [broker.Broker], [broker.Recaller], [broker.Stateful] and [broker.Batcher].
 type Broker struct {
 	o     Options
@@ -38,6 +40,7 @@ type Broker struct {
 	idPrefix string // of this node's messages
 	ids      atomic.Uint64
 	linger   *linger.Linger
+	bundles  bundles
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -68,7 +71,8 @@ func Connect(ctx context.Context, url string, o *Options) (*Broker, error) {
 		log:      &minuteLog{to: filled.Logger},
 		reads:    make(chan struct{}, readsAtOnce),
 		idPrefix: rand.Text()[:16] + "-",
-		linger:   linger.New(filled.Linger),
+		linger:   newLinger(filled.Linger),
+		bundles:  bundles{waiting: map[string]*bundle{}},
 		seed:     maphash.MakeSeed(),
 		joins:    newQueue[joinRequest](),
 		leaves:   newQueue[*nats.Subscription](),

@@ -57,8 +57,8 @@ func (o *Options) filled() (Options, error) {
 		return f, fmt.Errorf("natsbroker: namespace %q: only 1 to 32 letters, digits, _ and -", f.Namespace)
 	case f.Replicas < 1 || f.Replicas > 5:
 		return f, fmt.Errorf("natsbroker: %d replicas: only 1 to 5", f.Replicas)
-	case f.Linger > 50*time.Millisecond:
-		return f, fmt.Errorf("natsbroker: linger of %v: at most 50ms", f.Linger)
+	case f.Linger > time.Second:
+		return f, fmt.Errorf("natsbroker: linger of %v: at most 1s", f.Linger)
 	case f.Age > 0 && f.Age < 100*time.Millisecond:
 		return f, fmt.Errorf("natsbroker: age of %v: at least 100ms", f.Age)
 	}

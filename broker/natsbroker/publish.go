@@ -1,7 +1,6 @@
 package natsbroker
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -32,8 +31,8 @@ func checkTopic(topic string) error {
 }
 
 // Publish returns when the stream has stored data. While there is no connection it fails at once. Where many are published it waits for a moment
-// ([Options].Linger). Where a connection is lost behind the sending it is sent again under the same id, while ctx lasts, or 5 s if ctx has no deadline. What the
-// server refuses, such as a message above its limit, fails with another error.
+// ([Options].Linger); if ctx ends then, the message leaves all the same, and the error is ErrUnknownOutcome. Where a connection is lost behind the sending it is sent again
+// under the same id, while ctx lasts, or 5 s if ctx has no deadline. What the server refuses, such as a message above its limit, fails with another error.
 func (b *Broker) Publish(ctx context.Context, topic string, data []byte, o broker.PublishOptions) (broker.Position, error) {
 	if err := checkTopic(topic); err != nil {
 		return broker.Position{}, err
@@ -42,26 +41,31 @@ func (b *Broker) Publish(ctx context.Context, topic string, data []byte, o broke
 		return broker.Position{}, broker.ErrClosed
 	}
 	defer b.publishing.Done()
-	id := o.ID
-	if id == "" {
-		id = b.idPrefix + strconv.FormatUint(b.ids.Add(1), 36)
+	m := publication{topic: token(topic), data: data, foreign: o.ID != ""}
+	if m.foreign {
+		m.id = foreignID(topic, o.ID)
 	} else {
-		id = foreignID(topic, id)
+		m.id = b.newID()
 	}
-	if most := b.nc.MaxPayload(); int64(len(data)+len(id)+headerRoom) > most {
-		return broker.Position{}, fmt.Errorf("natsbroker: message of %d bytes with an id of %d: the NATS server takes at most %d together (max_payload)", len(data), len(id)+headerRoom, most)
+	if most := b.nc.MaxPayload(); int64(len(data)+len(m.id)+headerRoom) > most {
+		return broker.Position{}, fmt.Errorf("natsbroker: message of %d bytes with an id of %d: the NATS server takes at most %d together (max_payload)", len(data), len(m.id)+headerRoom, most)
 	}
-	if up, _, change := b.state.now(); up {
-		b.linger.Begin(ctx, change)
+	if up, _, _ := b.state.now(); up && !m.foreign && ctx.Err() == nil {
+		waits := b.linger.Begin(ctx)
 		defer b.linger.End()
+		if waits {
+			return b.gather(ctx, m)
+		}
 	}
-	if _, ok := ctx.Deadline(); !ok { // from now on: a process that was stopped while it waited has its time all the same
+	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, publishTimeout)
 		defer cancel()
 	}
-	return b.publish(ctx, token(topic), id, data, o.ID != "")
+	return b.publish(ctx, &m)
 }
+
+func (b *Broker) newID() string { return b.idPrefix + strconv.FormatUint(b.ids.Add(1), 36) }
 
 func (b *Broker) beginPublish() bool {
 	b.state.mu.Lock()
@@ -80,16 +84,23 @@ var (
 	errBusy    = errors.New("in process")     // an earlier try is being stored
 )
 
-func (b *Broker) publish(ctx context.Context, topic, id string, data []byte, foreign bool) (broker.Position, error) {
-	sent := false // something left whose fate is unknown
-	var in *life
+// publication is a message of the stream on its way there.
+type publication struct {
+	topic, id string // as subject and header have them
+	data      []byte
+	foreign   bool  // the id is the caller's
+	sent      bool  // something left whose fate is unknown
+	in        *life // that it was sent in
+}
+
+func (b *Broker) publish(ctx context.Context, m *publication) (broker.Position, error) {
 	for {
 		up, _, change := b.state.now()
 		if err := ctx.Err(); err != nil {
-			return broker.Position{}, outcome(sent, err)
+			return broker.Position{}, outcome(m.sent, err)
 		}
 		if !up {
-			if !sent {
+			if !m.sent {
 				return broker.Position{}, broker.ErrUnavailable
 			}
 			select {
@@ -100,36 +111,41 @@ func (b *Broker) publish(ctx context.Context, topic, id string, data []byte, for
 			}
 			continue
 		}
-		l := b.life.Load()
-		if sent && l != in {
+		if l := b.life.Load(); m.sent && l != m.in {
 			return broker.Position{}, broker.ErrUnknownOutcome // it may have been stored in the other epoch
+		} else {
+			m.in = l
 		}
-		in = l
-		ack, err := b.try(ctx, l, topic, id, data)
-		switch {
-		case err == nil && ack.Duplicate && !sent && !foreign:
-			return broker.Position{}, fmt.Errorf("natsbroker: the server has another message with the id %q", id)
-		case err == nil:
-			l.see(ack.Seq)
-			subject := l.in + topic
-			l.recent.Store(&subject)
-			return broker.Position{Epoch: l.epoch, Seq: ack.Seq}, nil
-		case errors.Is(err, errNoWord), errors.Is(err, errBusy):
-			sent = true
-		case errors.Is(err, errNotSent), errors.Is(err, errNotKept):
-			b.keep.check()
-			if !sent {
-				return broker.Position{}, unavailable(err)
-			}
-		case sent:
-			return broker.Position{}, fmt.Errorf("%w: %w", broker.ErrUnknownOutcome, err)
-		default:
-			return broker.Position{}, err
+		ack, err := b.try(ctx, m)
+		if at, over, err := b.conclude(m, ack, err); over {
+			return at, err
 		}
 		if !errors.Is(err, errNoWord) {
 			sleep(ctx, retryPause)
 		}
 	}
+}
+
+// conclude says what came of a try, or that there has to be another.
+func (b *Broker) conclude(m *publication, ack pubAck, err error) (at broker.Position, over bool, _ error) {
+	switch {
+	case err == nil && ack.Duplicate && !m.sent && !m.foreign:
+		return at, true, fmt.Errorf("natsbroker: the server has another message with the id %q", m.id)
+	case err == nil:
+		m.in.see(ack.Seq)
+		subject := m.in.in + m.topic
+		m.in.recent.Store(&subject)
+		return m.in.position(ack.Seq), true, nil
+	case errors.Is(err, errNoWord), errors.Is(err, errBusy):
+		m.sent = true
+		return at, false, nil
+	case errors.Is(err, errNotSent), errors.Is(err, errNotKept):
+		b.keep.check()
+		return at, !m.sent, unavailable(err)
+	case m.sent:
+		return at, true, fmt.Errorf("%w: %w", broker.ErrUnknownOutcome, err)
+	}
+	return at, true, err
 }
 
 func outcome(sent bool, err error) error {
@@ -150,27 +166,39 @@ type pubAck struct {
 	} `json:"error"`
 }
 
-func (b *Broker) try(ctx context.Context, l *life, topic, id string, data []byte) (pubAck, error) {
-	var ack pubAck
-	c := b.requests.begin(false)
+func (b *Broker) try(ctx context.Context, m *publication) (pubAck, error) {
+	done := make(chan struct{})
+	c := b.requests.begin(false, func() { close(done) })
 	defer b.requests.end(c)
-	m := &nats.Msg{Subject: l.in + topic, Reply: b.requests.prefix + c.token, Header: nats.Header{hdrID: {id}}, Data: data}
-	if err := b.nc.PublishMsg(m); err != nil {
-		if errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrConnectionDraining) {
-			return ack, fmt.Errorf("%w: %w", errNotSent, err)
-		}
-		return ack, errNoWord // some of it may have been written
+	if err := b.send(m, c); err != nil {
+		return pubAck{}, err
 	}
 	t := time.NewTimer(ackTimeout)
 	defer t.Stop()
 	select {
-	case <-c.done:
+	case <-done:
+		return b.readAck(c)
 	case <-t.C:
 		b.keep.check()
-		return ack, errNoWord
 	case <-ctx.Done():
-		return ack, errNoWord
 	}
+	return pubAck{}, errNoWord
+}
+
+// send sends m, whose answer is c's.
+func (b *Broker) send(m *publication, c *call) error {
+	err := b.nc.PublishMsg(&nats.Msg{Subject: m.in.in + m.topic, Reply: b.requests.prefix + c.token, Header: nats.Header{hdrID: {m.id}}, Data: m.data})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining):
+		return fmt.Errorf("%w: %w", errNotSent, err)
+	}
+	return errNoWord // some of it may have been written
+}
+
+// readAck reads what the server answered.
+func (b *Broker) readAck(c *call) (ack pubAck, err error) {
 	if c.err != nil {
 		return ack, errNoWord
 	}
@@ -178,7 +206,7 @@ func (b *Broker) try(ctx context.Context, l *life, topic, id string, data []byte
 	if answer.Header.Get(hdrStatus) == "503" {
 		return ack, fmt.Errorf("%w: no stream takes messages of this epoch", errNotKept)
 	}
-	if err := json.NewDecoder(bytes.NewReader(answer.Data)).Decode(&ack); err != nil {
+	if err := json.Unmarshal(answer.Data, &ack); err != nil {
 		return ack, errNoWord
 	}
 	switch e := ack.Error; {
@@ -198,12 +226,17 @@ func (b *Broker) try(ctx context.Context, l *life, topic, id string, data []byte
 // foreignID makes a caller's id fit for a header. The server knows ids of a stream, callers those of a topic.
 func foreignID(topic, id string) string {
 	sum := sha256.Sum256([]byte(topic))
-	return "~" + base64.RawURLEncoding.EncodeToString(sum[:12]) + "~" + base64.RawURLEncoding.EncodeToString([]byte(id))
+	return foreignMark + base64.RawURLEncoding.EncodeToString(sum[:12]) + "~" + base64.RawURLEncoding.EncodeToString([]byte(id))
 }
+
+// foreignMark begins ids that are the caller's.
+const foreignMark = "~"
+
+func isForeign(header string) bool { return strings.HasPrefix(header, foreignMark) }
 
 // messageID is the id of the header as it was given to Publish.
 func messageID(header string) string {
-	if s, ok := strings.CutPrefix(header, "~"); ok {
+	if s, ok := strings.CutPrefix(header, foreignMark); ok {
 		if _, s, ok = strings.Cut(s, "~"); ok {
 			if id, err := base64.RawURLEncoding.DecodeString(s); err == nil {
 				return string(id)

@@ -30,12 +30,11 @@ func (b *Broker) Recall(ctx context.Context, topic string, before broker.Positio
 	if err != nil {
 		return nil, false, err
 	}
-	end := before.Seq
 	if before == (broker.Position{}) {
-		end = math.MaxUint64
+		before.Seq = math.MaxUint64
 	}
 	for range mostTries {
-		p, err := b.recallAgain(ctx, l, token(topic), end, limit, bytes)
+		p, err := b.recallAgain(ctx, past{life: l, topic: topic, before: before.Seq, limit: limit, bytes: bytes})
 		if err != nil {
 			return nil, false, b.readError(ctx, err)
 		}
@@ -47,12 +46,12 @@ func (b *Broker) Recall(ctx context.Context, topic string, before broker.Positio
 			b.keep.check()
 			return nil, false, fmt.Errorf("%w: epoch %q is over", broker.ErrOverrun, l.epoch)
 		}
-		for _, rec := range p.recs {
-			if rec.seq >= info.State.FirstSeq { // what went while it was read may have gone from between what was read
-				messages = appendMessage(messages, l, topic, rec)
+		for _, m := range p.messages {
+			if holds(m.Seq) >= info.State.FirstSeq { // what went while it was read may have gone from between what was read
+				messages = appendMessage(messages, m)
 			}
 		}
-		if len(messages) > 0 || p.last == 0 || end < math.MaxUint64 { // else the newest went while it was read, and there are newer ones
+		if len(messages) > 0 || p.last == 0 || before.Seq < math.MaxUint64 { // else the newest went while it was read, and there are newer ones
 			return messages, p.full, nil
 		}
 	}
@@ -60,10 +59,10 @@ func (b *Broker) Recall(ctx context.Context, topic string, before broker.Positio
 }
 
 // recallAgain recalls from a server that has all that the leader has.
-func (b *Broker) recallAgain(ctx context.Context, l *life, token string, end uint64, limit, bytes int) (p *past, err error) {
+func (b *Broker) recallAgain(ctx context.Context, of past) (p *past, err error) {
 	for try := range mostTries {
-		p = &past{limit: limit, bytes: bytes}
-		if err = b.recall(ctx, l, token, end, p); !errors.Is(err, errBehind) {
+		again := of
+		if p, err = &again, b.recall(ctx, &again); !errors.Is(err, errBehind) {
 			return p, err
 		}
 		if err := sleep(ctx, time.Duration(firstPause*(try+1))*time.Millisecond); err != nil {
@@ -73,58 +72,63 @@ func (b *Broker) recallAgain(ctx context.Context, l *life, token string, end uin
 	return nil, err
 }
 
-func (b *Broker) recall(ctx context.Context, l *life, token string, end uint64, p *past) error {
-	last, err := b.lastOf(ctx, l.in+token)
-	p.last = last
-	if err != nil || last == 0 {
+func (b *Broker) recall(ctx context.Context, p *past) (err error) {
+	if p.last, err = b.lastOf(ctx, p.life.in+token(p.topic)); err != nil || p.last == 0 {
 		return err
 	}
-	end = min(end, last+1)
+	end := min(holds(p.before), p.last) + 1 // the position may lie in a pack
 	for lo := end; lo > 1 && !p.full; {
 		hi := lo
 		lo -= min(p.stretch(end-lo), lo-1)
-		if err := b.readStretch(ctx, l, token, lo, hi, last, p); err != nil {
+		if err := b.readStretch(ctx, p, lo, hi); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// readStretch adds to p the topic's messages from lo to before hi. last is one of the topic: unless a server shows what is behind the stretch, it may
-// not have all that is in it.
-func (b *Broker) readStretch(ctx context.Context, l *life, token string, lo, hi, last uint64, p *past) error {
-	var mine []record
-	for after := lo - 1; after < min(hi, last); {
-		recs, _, err := b.readChunk(ctx, l, token, after, min(max(p.limit-len(p.recs), recallAtLeast), readMessages))
+// readStretch adds to p the topic's messages from the stream's message lo to before hi. The last one is one of the topic: unless a server shows what is behind the stretch,
+// it may not have all that is in it.
+func (b *Broker) readStretch(ctx context.Context, p *past, lo, hi uint64) error {
+	var mine []broker.Message
+	for after := lo - 1; after < min(hi, p.last); {
+		recs, _, err := b.readChunk(ctx, p.life, token(p.topic), after, min(max(p.limit-len(p.messages), recallAtLeast), readMessages))
 		switch {
 		case err != nil:
 			return err
 		case len(recs) == 0:
 			return errBehind
 		}
-		after = recs[len(recs)-1].seq
-		mine = p.newest(append(mine, slices.DeleteFunc(recs, func(rec record) bool { return rec.seq >= hi })...))
+		for _, rec := range recs {
+			if after = rec.seq; after < hi {
+				mine = append(mine, rec.unpack(p.life, p.topic, 0)...)
+			}
+		}
+		mine = p.newest(slices.DeleteFunc(mine, func(m broker.Message) bool { return m.Seq >= p.before }))
 	}
-	p.recs = append(mine, p.recs...)
-	for _, rec := range mine {
-		p.bytes -= len(rec.data)
+	p.messages = append(mine, p.messages...)
+	for _, m := range mine {
+		p.bytes -= len(m.Data)
 	}
-	p.full = p.full || len(p.recs) == p.limit
+	p.full = p.full || len(p.messages) == p.limit
 	return nil
 }
 
 // past is the newest messages, oldest first, that Recall has so far.
 type past struct {
-	recs  []record
-	limit int
-	bytes int    // that may come before them
-	full  bool   // none may
-	last  uint64 // the topic's last message; 0: there was none
+	life     *life
+	topic    string
+	before   uint64 // position
+	messages []broker.Message
+	limit    int
+	bytes    int    // that may come before them
+	full     bool   // none may
+	last     uint64 // the topic's last message in the stream; 0: there was none
 }
 
 // stretch is how much of the stream to read next, when so much has been read.
 func (p *past) stretch(read uint64) uint64 {
-	have := len(p.recs)
+	have := len(p.messages)
 	if have == 0 {
 		return max(firstStretch, read*stretchGrowth)
 	}
@@ -132,17 +136,17 @@ func (p *past) stretch(read uint64) uint64 {
 	return min(uint64(rest)+firstStretch, read*stretchGrowth)
 }
 
-// newest returns those of recs, which are before all of p, that p has room for.
-func (p *past) newest(recs []record) []record {
-	first, size := len(recs), 0
-	for ; first > 0 && len(recs)-first < p.limit-len(p.recs); first-- {
-		size += len(recs[first-1].data)
-		if alone := first == len(recs) && len(p.recs) == 0; size > p.bytes && !alone {
+// newest returns those of list, which are before all of p, that p has room for.
+func (p *past) newest(list []broker.Message) []broker.Message {
+	first, size := len(list), 0
+	for ; first > 0 && len(list)-first < p.limit-len(p.messages); first-- {
+		size += len(list[first-1].Data)
+		if alone := first == len(list) && len(p.messages) == 0; size > p.bytes && !alone {
 			break
 		}
 	}
 	p.full = p.full || first > 0
-	return recs[first:]
+	return list[first:]
 }
 
 // lastOf returns the sequence of the last message of a subject, 0 if there is none, as the stream's leader knows it: all that was acknowledged.

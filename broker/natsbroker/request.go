@@ -43,17 +43,17 @@ type requests struct {
 	calls  map[string]*call
 }
 
-// call is one request. done is closed behind the last answer, or when the connection is lost.
+// call is one request. over is called behind the last answer, or when the connection is lost.
 type call struct {
 	token   string
 	many    bool // answers end with one that has a status
 	answers []*nats.Msg
 	err     error
-	done    chan struct{}
+	over    func()
 }
 
-func (r *requests) begin(many bool) *call {
-	c := &call{many: many, done: make(chan struct{})}
+func (r *requests) begin(many bool, over func()) *call {
+	c := &call{many: many, over: over}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.next++
@@ -62,33 +62,45 @@ func (r *requests) begin(many bool) *call {
 	return c
 }
 
-func (r *requests) end(c *call) {
+// end tells whether c was not over, and is not any more.
+func (r *requests) end(c *call) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	_, open := r.calls[c.token]
 	delete(r.calls, c.token)
+	return open
 }
 
 func (r *requests) answer(m *nats.Msg) {
+	if c := r.answered(m); c != nil {
+		c.over()
+	}
+}
+
+// answered returns the call that m is the last answer to, if it is one.
+func (r *requests) answered(m *nats.Msg) *call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.calls[strings.TrimPrefix(m.Subject, r.prefix)]
 	if c == nil {
-		return
+		return nil
 	}
 	c.answers = append(c.answers, m)
-	if !c.many || m.Header.Get(hdrStatus) != "" {
-		delete(r.calls, c.token)
-		close(c.done)
+	if c.many && m.Header.Get(hdrStatus) == "" {
+		return nil
 	}
+	delete(r.calls, c.token)
+	return c
 }
 
 func (r *requests) fail(err error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	for token, c := range r.calls {
-		delete(r.calls, token)
+	failed := r.calls
+	r.calls = map[string]*call{}
+	r.mu.Unlock()
+	for _, c := range failed {
 		c.err = err
-		close(c.done)
+		c.over()
 	}
 }
 
@@ -133,13 +145,14 @@ func (b *Broker) ask(ctx context.Context, g get) ([]*nats.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := b.requests.begin(true)
+	done := make(chan struct{})
+	c := b.requests.begin(true, func() { close(done) })
 	defer b.requests.end(c)
 	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+b.o.Namespace, b.requests.prefix+c.token, body); err != nil {
 		return nil, err
 	}
 	select {
-	case <-c.done:
+	case <-done:
 		return c.answers, c.err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("natsbroker: reading the stream: %w", ctx.Err())

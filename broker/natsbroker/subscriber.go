@@ -36,20 +36,14 @@ type joined struct {
 }
 
 // push is called with shard.mu held.
-func (s *subscriber) push(m broker.Message) {
+func (s *subscriber) push(list ...broker.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.ended || s.shard.b.ctx.Err() != nil: // behind which its shard calls nobody
+	if s.ended || s.shard.b.ctx.Err() != nil { // behind which its shard calls nobody
 		return
-	case s.lost == nil && len(s.waiting) < mostWaiting && s.bytes+len(m.Data) <= waitingBytes:
-		s.waiting = append(s.waiting, m)
-		s.bytes += len(m.Data)
-	default:
-		if s.lost == nil {
-			s.shard.b.stats.losses.Add(1)
-		}
-		s.lost = &broker.Message{Topic: m.Topic, Position: broker.Position{Epoch: m.Epoch, Seq: m.Seq}, Lost: true}
+	}
+	for _, m := range list {
+		s.add(m)
 	}
 	switch {
 	case s.running:
@@ -60,6 +54,19 @@ func (s *subscriber) push(m broker.Message) {
 		s.shard.b.wg.Go(s.deliver)
 	}
 	s.running = true
+}
+
+// add adds m to what is waiting, or it is lost. The caller holds mu.
+func (s *subscriber) add(m broker.Message) {
+	if s.lost == nil && len(s.waiting) < mostWaiting && s.bytes+len(m.Data) <= waitingBytes {
+		s.waiting = append(s.waiting, m)
+		s.bytes += len(m.Data)
+		return
+	}
+	if s.lost == nil {
+		s.shard.b.stats.losses.Add(1)
+	}
+	s.lost = &broker.Message{Topic: m.Topic, Position: broker.Position{Epoch: m.Epoch, Seq: m.Seq}, Lost: true}
 }
 
 func (s *subscriber) deliver() {

@@ -198,9 +198,8 @@ func (t *topic) unhold(n int) {
 	}
 }
 
-func (t *topic) position(seq, prev uint64) broker.Position {
-	return broker.Position{Epoch: t.shard.life.epoch, Seq: seq, Prev: prev}
-}
+// position of at.
+func (t *topic) position() broker.Position { return t.shard.life.position(t.at) }
 
 // read delivers what was read from the stream and not received. What it says of the message before it is the answer's.
 func (t *topic) read(rec record) {
@@ -213,19 +212,19 @@ func (t *topic) deliver(rec record) {
 	t.at, t.last = rec.seq, rec.seq
 	t.shard.life.see(rec.seq)
 	t.shard.life.recent.Store(&rec.subject)
-	t.tell(broker.Message{Topic: t.name, ID: messageID(rec.id), Data: rec.data, Position: t.position(rec.seq, rec.last)})
+	t.tell(rec.unpack(t.shard.life, t.name, rec.last*mostPacked)...)
 }
 
 // lose tells that messages between at and seq are, or may be, gone.
 func (t *topic) lose(seq uint64) {
 	t.at = max(t.at, seq)
 	t.shard.b.stats.losses.Add(1)
-	t.tell(broker.Message{Topic: t.name, Position: t.position(t.at, 0), Lost: true})
+	t.tell(broker.Message{Topic: t.name, Position: t.position(), Lost: true})
 }
 
-func (t *topic) tell(m broker.Message) {
+func (t *topic) tell(list ...broker.Message) {
 	for _, s := range t.subs {
-		s.push(m)
+		s.push(list...)
 	}
 }
 

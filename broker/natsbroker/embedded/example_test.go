@@ -25,8 +25,8 @@ func ExampleStart() {
 		log.Fatal(err)
 	}
 	defer b.Close(ctx)
-	at, err := b.Publish(ctx, "lobby", []byte("hello"), broker.PublishOptions{})
-	fmt.Println(at.Seq, err)
+	_, err = b.Publish(ctx, "lobby", []byte("hello"), broker.PublishOptions{})
+	fmt.Println(err)
 	// Output:
-	// 1 <nil>
+	// <nil>
 }

@@ -2,6 +2,7 @@ package linger_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,15 @@ const (
 	first  = time.Millisecond / 4    // behind the beginning of a window, so that none begins with one
 )
 
+// begin returns when a call may leave.
+func begin(ctx context.Context, l *linger.Linger) {
+	if l.Begin(ctx) {
+		over := make(chan struct{})
+		l.Next(func() { close(over) })
+		<-over
+	}
+}
+
 // calls makes n of them, with these pauses in turn, which end a while after they have left. It returns how many left at each moment, without the first second.
 func calls(l *linger.Linger, n int, pauses ...time.Duration) map[time.Duration]int {
 	var mu sync.Mutex
@@ -25,7 +35,7 @@ func calls(l *linger.Linger, n int, pauses ...time.Duration) map[time.Duration]i
 	for i := range n {
 		time.Sleep(pauses[i%len(pauses)])
 		all.Go(func() {
-			l.Begin(context.Background(), nil)
+			begin(context.Background(), l)
 			if at := time.Since(start); at >= time.Second {
 				mu.Lock()
 				left[at]++
@@ -130,7 +140,7 @@ func TestSilence(t *testing.T) {
 func oneAfterTheOther(l *linger.Linger, n int, pause time.Duration) time.Duration {
 	start := time.Now()
 	for range n {
-		l.Begin(context.Background(), nil)
+		begin(context.Background(), l)
 		time.Sleep(answer)
 		l.End()
 		time.Sleep(pause)
@@ -174,43 +184,43 @@ func TestBeside(t *testing.T) {
 	})
 }
 
-// TestEnds: a call does not wait on when its context or its connection has ended, and does not begin to where the context has a deadline that is near.
-func TestEnds(t *testing.T) {
-	for name, of := range map[string]struct {
-		window, want time.Duration
-		context      func(context.Context) (context.Context, context.CancelFunc)
-	}{
-		"cancelled": {time.Hour, time.Second, func(ctx context.Context) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(ctx)
-			time.AfterFunc(time.Second, cancel)
-			return ctx, cancel
-		}},
-		"deadline": {time.Second, 500 * time.Millisecond, func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, 2*time.Second)
-		}},
-		"gone": {time.Hour, 2 * time.Second, context.WithCancel},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				l := linger.New(of.window)
-				ctx, cancel := of.context(t.Context())
-				defer cancel()
-				gone := make(chan struct{})
-				time.AfterFunc(2*time.Second, func() { close(gone) })
-				start := time.Now()
-				var all sync.WaitGroup
-				for range 500 {
-					time.Sleep(time.Millisecond)
-					all.Go(func() {
-						l.Begin(ctx, gone)
-						defer l.End()
-					})
+// TestDeadline: nobody waits whose context ends within two windows.
+func TestDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, start := linger.New(time.Second), time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		for range 1500 {
+			time.Sleep(time.Millisecond)
+			if after, waits := time.Since(start), l.Begin(ctx); waits != (after >= 400*time.Millisecond && after <= time.Second) {
+				t.Fatalf("%v after the start, of 3 s: waits %v", after, waits)
+			}
+		}
+	})
+}
+
+// TestOrder: what is given to Next is called at the end of the window, in that order, and not a second time.
+func TestOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, start := linger.New(window), time.Now()
+		var mu sync.Mutex
+		var got []int
+		for i := range 30 {
+			time.Sleep(window / 10)
+			l.Next(func() {
+				if after := time.Since(start); after%window != 0 {
+					t.Errorf("%d is called after %v", i, after)
 				}
-				all.Wait()
-				if took := time.Since(start); took != of.want {
-					t.Errorf("the last left after %v, want %v", took, of.want)
-				}
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, i)
 			})
-		})
-	}
+		}
+		time.Sleep(2 * window)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(got) != 30 || !slices.IsSorted(got) {
+			t.Errorf("called were %v", got)
+		}
+	})
 }

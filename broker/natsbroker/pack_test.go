@@ -1,0 +1,338 @@
+package natsbroker_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/wsrouter-go/wsrouter/broker"
+	"github.com/wsrouter-go/wsrouter/broker/natsbroker"
+)
+
+// lingering connects a broker of which each Publish waits.
+func lingering(t testing.TB, url string, o *natsbroker.Options) *natsbroker.Broker {
+	t.Helper()
+	defer natsbroker.AlwaysLinger()()
+	return closeLater(t, connect(t, url, o))
+}
+
+// stored is how many messages the stream has.
+func stored(t testing.TB, url string) int {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(t.Context(), "wsrouter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(s.CachedInfo().State.Msgs)
+}
+
+// What leaves together is few messages of the stream, and for subscribers, History and Recall each message has its own place.
+func TestPacks(t *testing.T) {
+	const writers, each = 100, 5
+	s := startEmbedded(t, nil)
+	nodes := []*natsbroker.Broker{lingering(t, s.URL(), nil), lingering(t, s.URL(), nil)}
+	other := closeLater(t, connect(t, s.URL(), nil))
+	var mu sync.Mutex
+	heard, places := map[string][]broker.Message{}, map[string]broker.Position{}
+	for _, topic := range topics(3) {
+		if _, _, err := other.Subscribe(t.Context(), topic, func(m broker.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			heard[topic] = append(heard[topic], m)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for i := range each {
+				data := fmt.Sprint(w, " ", i)
+				at, err := nodes[w%2].Publish(t.Context(), topics(3)[w%3], []byte(data), broker.PublishOptions{})
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				places[data] = at
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	await(t, "all are heard", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(heard[topics(3)[0]])+len(heard[topics(3)[1]])+len(heard[topics(3)[2]]) == writers*each
+	})
+	if n := stored(t, s.URL()); n > writers*each/4 {
+		t.Errorf("the stream has %d messages for %d", n, writers*each)
+	}
+	ids := map[string]bool{}
+	for topic, list := range heard {
+		last := uint64(0)
+		for i, m := range list {
+			if at := places[string(m.Data)]; m.Seq != at.Seq || m.Epoch != at.Epoch || m.Seq <= last || m.Prev != last || ids[m.ID] {
+				t.Fatalf("%s: heard %q (id %q) at %+v behind %d, published it at %+v", topic, m.Data, m.ID, m.Position, last, at)
+			}
+			last, ids[m.ID] = m.Seq, true
+			same := func(what string, got, want []broker.Message, err error) {
+				t.Helper()
+				if err != nil || !slices.EqualFunc(got, want, func(a, b broker.Message) bool {
+					return a.Seq == b.Seq && string(a.Data) == string(b.Data) && a.ID == b.ID
+				}) {
+					t.Fatalf("%s: %s %d: %d messages, %v, want %d", topic, what, m.Seq, len(got), err, len(want))
+				}
+				for j := range got {
+					if j > 0 && got[j].Prev != got[j-1].Seq || j == 0 && got[j].Prev != 0 {
+						t.Fatalf("%s: %s %d: %d is said to come after %d", topic, what, m.Seq, got[j].Seq, got[j].Prev)
+					}
+				}
+			}
+			missed, err := other.History(t.Context(), topic, m.Position, 0)
+			same("History since", missed, list[i+1:], err)
+			missed, err = nodes[0].History(t.Context(), topic, m.Position, len(list)-i-1)
+			same("History as long as allowed since", missed, list[i+1:], err)
+			if n := len(list) - i - 2; n > 0 {
+				if _, err := other.History(t.Context(), topic, m.Position, n); !errors.Is(err, broker.ErrOverrun) {
+					t.Fatalf("%s: History since %d of %d at most: %v", topic, m.Seq, n, err)
+				}
+			}
+			past, more, err := other.Recall(t.Context(), topic, m.Position, 7, 1<<20)
+			if same("Recall before", past, list[max(i-7, 0):i], err); more != (i >= 7) {
+				t.Fatalf("%s: Recall before %d: more %v", topic, m.Seq, more)
+			}
+			past, _, err = other.Recall(t.Context(), topic, m.Position, 100, len(m.Data)+1)
+			same("Recall of few bytes before", past, list[max(i-1, 0):i], err)
+		}
+	}
+	past, _, err := other.Recall(t.Context(), topics(3)[0], broker.Position{}, 3, 1<<20)
+	if list := heard[topics(3)[0]]; err != nil || len(past) != 3 || past[2].Seq != list[len(list)-1].Seq {
+		t.Errorf("the newest 3: %v, %v", past, err)
+	}
+	var wg sync.WaitGroup
+	for topic, list := range heard { // at the same time, which reads the stream once for all
+		for i, m := range list {
+			wg.Go(func() {
+				if missed, err := other.History(t.Context(), topic, m.Position, 0); err != nil || len(missed) != len(list)-i-1 || len(missed) > 0 && missed[0].Seq != list[i+1].Seq {
+					t.Errorf("%s: History with others since %d: %d messages, %v", topic, m.Seq, len(missed), err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
+// A pack has at most 256 messages and 64 KiB, or what the server takes; one that is longer alone leaves alone.
+func TestPackLimits(t *testing.T) {
+	s := startEmbedded(t, func(o *server.Options) { o.MaxPayload = 40 << 10 })
+	b := lingering(t, s.URL(), &natsbroker.Options{Linger: 50 * time.Millisecond})
+	l := newLedger(t)
+	l.subscribe(b, topics(2)...)
+	var all sync.WaitGroup
+	for i := range 600 {
+		all.Go(func() { l.publish(b, topics(2)[0], fmt.Sprint(i, " ")) })
+	}
+	for i := range 60 {
+		all.Go(func() { l.publish(b, topics(2)[1], fmt.Sprint(i, " ", strings.Repeat("x", 1000*(i%10)))) })
+	}
+	all.Wait()
+	if l.settle(b); len(l.outcome) != 662 { // two of settle
+		t.Errorf("%d messages", len(l.outcome))
+	}
+	for key, err := range l.outcome {
+		if err != nil {
+			t.Errorf("%.30q: %v", key, err)
+		}
+	}
+	if n := stored(t, s.URL()); n > 60 {
+		t.Errorf("the stream has %d messages", n)
+	}
+}
+
+// What somebody has published with the id of a pack and is none is one message.
+func TestForgedPack(t *testing.T) {
+	s := startEmbedded(t, nil)
+	b := closeLater(t, connect(t, s.URL(), nil))
+	heard := make(chan broker.Message, 100)
+	at, _, err := b.Subscribe(t.Context(), "a", func(m broker.Message) { heard <- m })
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	subject := "wsrouter.in." + at.Epoch + "." + base64.RawURLEncoding.EncodeToString([]byte("a"))
+	forged := []struct{ id, data string }{
+		{"x+2", ""}, {"x+2", "\x01"}, {"x+2", "\x01\x05ab"}, {"x+2", "\x01\x00ab"}, {"x+1", "\x01a"}, {"x+0", ""}, {"x+-2", "ab"}, {"x+257", strings.Repeat("\x00", 257)},
+		{"x+99999999999999999999", "a"}, {"x+2+2", "\x01\x01ab"}, {"+", "a"}, {"~a+2", "\x01\x01ab"}, {"x+2", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01ab"},
+	}
+	for i, f := range forged {
+		m := nats.NewMsg(subject)
+		m.Header.Set("Nats-Msg-Id", strings.Replace(f.id, "x", fmt.Sprint("x", i), 1))
+		m.Data = []byte(f.data)
+		if _, err := nc.RequestMsg(m, patience); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range forged {
+		if m := <-heard; string(m.Data) != f.data || m.Lost {
+			t.Errorf("heard %q for what was published as %q with the id %s", m.Data, f.data, f.id)
+		}
+	}
+	past, err := b.History(t.Context(), "a", at, 0)
+	if err != nil || len(past) != len(forged) {
+		t.Errorf("History: %d messages, %v", len(past), err)
+	}
+}
+
+// Whose context ends while the message waits does not wait any more, and the message leaves with the others.
+func TestLingerEnds(t *testing.T) {
+	s := startEmbedded(t, nil)
+	b := lingering(t, s.URL(), &natsbroker.Options{Linger: time.Second})
+	l := newLedger(t)
+	l.subscribe(b, "a")
+	await(t, "a second of the clock has begun", func() bool { return time.Now().UnixMilli()%1000 < 100 })
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	failed := map[string]error{}
+	for i := range 20 {
+		all.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			time.AfterFunc(time.Duration(10+i%2*3000)*time.Millisecond, cancel)
+			data, begun := fmt.Sprint(i, " "), time.Now()
+			_, err := b.Publish(ctx, "a", []byte(data), broker.PublishOptions{})
+			if i%2 == 0 && time.Since(begun) > 500*time.Millisecond {
+				t.Errorf("returned %v after its context had ended", time.Since(begun))
+			}
+			l.mu.Lock()
+			l.outcome["a "+data] = err
+			l.mu.Unlock()
+			mu.Lock()
+			failed[data] = err
+			mu.Unlock()
+		})
+	}
+	all.Wait()
+	await(t, "all are heard", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.heard[b]["a"]) == 20
+	})
+	for data, err := range failed {
+		var i int
+		fmt.Sscan(data, &i)
+		if unknown := errors.Is(err, broker.ErrUnknownOutcome) && errors.Is(err, context.Canceled); unknown != (i%2 == 0) || !unknown && err != nil {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+	if n := stored(t, s.URL()); n > 2 {
+		t.Errorf("%d messages of the stream", n)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Publish(ctx, "a", nil, broker.PublishOptions{}); err != context.Canceled {
+		t.Errorf("a context that had ended before: %v", err)
+	}
+}
+
+// What waits when the connection is lost fails, unless it is there again, and Close sends what waits.
+func TestLingerLost(t *testing.T) {
+	s := startEmbedded(t, nil)
+	p := newProxy(t, s.Addr())
+	b := lingering(t, p.url(), &natsbroker.Options{Linger: time.Second})
+	publish := func() chan error {
+		over := make(chan error, 1)
+		go func() {
+			_, err := b.Publish(context.Background(), "a", []byte("1"), broker.PublishOptions{})
+			over <- err
+		}()
+		return over
+	}
+	lost := publish()
+	p.cut()
+	if err := <-lost; !errors.Is(err, broker.ErrUnavailable) {
+		t.Errorf("published into a lost connection: %v", err)
+	}
+	p.restore()
+	await(t, "there is a connection", func() bool {
+		_, err := b.Publish(context.Background(), "b", nil, broker.PublishOptions{})
+		return err == nil
+	})
+	last := publish()
+	if err := b.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-last; err != nil && !errors.Is(err, broker.ErrClosed) {
+		t.Errorf("published before Close: %v", err)
+	}
+}
+
+// A server that is killed again and again keeps each message of a pack that it acknowledged, once.
+func TestPacksKilled(t *testing.T) {
+	s := startProcess(t)
+	var nodes []*natsbroker.Broker
+	l := newLedger(t)
+	for range 2 {
+		b := lingering(t, s.url(), nil)
+		l.subscribe(b, topics(3)...)
+		nodes = append(nodes, b)
+	}
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for w := range 40 {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+				}
+				l.publish(nodes[w%2], topics(3)[w%3], fmt.Sprintf("writer %d %d", w, i))
+			}
+		})
+	}
+	st := states(nodes[0])
+	for range 3 {
+		until(t, st, broker.Up)
+		heardMore(t, l, nodes[0], 500)
+		s.kill()
+		until(t, st, broker.Down)
+		s.start()
+	}
+	until(t, st, broker.Up)
+	heardMore(t, l, nodes[0], 500)
+	close(stop)
+	all.Wait()
+	if n := l.settle(nodes[0]); n > 0 {
+		t.Errorf("%d losses were told of messages that the stream has", n)
+	}
+	acknowledged := 0
+	for _, err := range l.outcome {
+		if err == nil {
+			acknowledged++
+		}
+	}
+	t.Logf("%d of %d acknowledged, %d in the stream", acknowledged, len(l.outcome), stored(t, s.url()))
+}
