@@ -237,9 +237,9 @@ func (f *feed) awaitInbox(ctx context.Context) error {
 const (
 	fewMembers = 16 // the writes of a round for so many are left to who brings it
 
-	pausePerMember = 120 * time.Microsecond
+	pausePerMember = 40 * time.Microsecond
 	shortestPause  = time.Millisecond // a shorter one is none: timers are no finer
-	longestPause   = 160 * time.Millisecond
+	longestPause   = 60 * time.Millisecond
 	fullBatch      = 5 // messages; a smaller round has a shorter pause
 
 	// A round that fills a quarter of an outbox says that there are many more to come, or were: those who read quickly need the time to do so. It is

@@ -40,6 +40,10 @@
 // publishes leaves together, at multiples of 25 ms of the clock ([Options].Linger), the same moments on all nodes. A Publish waits 12 ms longer on average then, and nobody
 // waits where a process publishes fewer than 100 messages a second, or where those who publish wait for each other.
 //
+// What leaves together for one topic is one message of the stream, a pack: up to 256 messages and 64 KiB, or as much as the server takes. Its id ends with "+" and the
+// number of messages, and its data are their lengths (unsigned varints), then they. So the Seq of a [broker.Position] is 256 times the sequence of the stream's message; in a
+// pack it is that of the last one, which those before it count up to. The stream's limit of messages counts a pack as one.
+//
 // # Who may do what
 //
 // A node needs to publish to <namespace>.in.> and $JS.API.>, and to subscribe to <namespace>.out.>, _INBOX.> and

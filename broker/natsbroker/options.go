@@ -17,7 +17,7 @@ type Options struct {
 	Namespace string
 	// Replicas of the stream in a NATS cluster, 1 to 5. If zero, 1.
 	Replicas int
-	// Messages kept over all topics. If zero, 1,000,000. Negative: no limit.
+	// Messages kept over all topics, of which those to one topic that left together (Linger) count as one. If zero, 1,000,000. Negative: no limit.
 	Messages int
 	// Bytes kept over all topics, as the server counts them: data, topics and about 200 bytes for each message. The server sets them aside on its disk. If
 	// zero, 1 GiB. Negative: no limit.
@@ -26,8 +26,8 @@ type Options struct {
 	Age time.Duration
 	// Linger is how long Publish waits at most, so that messages of a busy process leave together: this costs half the CPU where hundreds are published a
 	// second. Nobody waits while this process publishes fewer than 100 a second, nor where waiting slows down those who publish: if they come to less than half as many, it ends
-	// for 5 s. Nor does who publishes one message right after the other, but for the first, and whose context ends within twice that time. What waits when its context ends is
-	// not sent. If zero, 25 ms; at most 50 ms. Negative: nobody waits.
+	// for 0.8 s, and if that happens again for twice as long, up to 12.8 s. Nor does who publishes one message right after the other, but for the first, nor whose context ends
+	// within twice that time, nor who gives an ID. If zero, 25 ms; at most 1 s. Negative: nobody waits.
 	Linger time.Duration
 	// NATS are options of the connection: credentials, TLS, the connection's name. What says how to reconnect, and the handlers of the
 	// connection's state, belong to the broker and are overwritten.
