@@ -27,8 +27,11 @@ type bundle struct {
 	sizes []int // of what stands in data
 	until time.Time
 	own   bool // somebody has no deadline but Publish's own
+	left  sync.Once
+
+	mu    sync.Mutex
 	call  *call
-	timer *time.Timer
+	timer *time.Timer // when an answer is late
 
 	done chan struct{}   // closed when it is known what came of it:
 	at   broker.Position // of the last one
@@ -47,6 +50,7 @@ func (b *Broker) gather(ctx context.Context, m publication) (broker.Position, er
 	select {
 	case <-p.done:
 	case <-ctx.Done():
+		p.leave() // before what is published next
 		return broker.Position{}, outcome(true, ctx.Err())
 	}
 	if p.err != nil {
@@ -86,8 +90,10 @@ func (p *bundle) fits(m publication) bool {
 	return n <= mostPacked && size <= packedBytes && int64(size+len(p.id)+headerRoom) <= p.b.nc.MaxPayload()
 }
 
-// leave sends p, which nobody joins any more.
-func (p *bundle) leave() {
+// leave sends p, once, which nobody joins any more.
+func (p *bundle) leave() { p.left.Do(p.send) }
+
+func (p *bundle) send() {
 	b := p.b
 	b.bundles.mu.Lock()
 	if b.bundles.waiting[p.topic] == p {
@@ -106,21 +112,36 @@ func (p *bundle) leave() {
 		return
 	}
 	p.in = b.life.Load()
-	p.call = b.requests.begin(false, p.answered)
-	p.timer = time.AfterFunc(ackTimeout, p.unanswered)
-	if err := b.send(&p.publication, p.call); err != nil && b.requests.end(p.call) {
-		p.timer.Stop()
+	m := p.publication // p's is whoever's that ends the call
+	c, t := p.begin()
+	if err := b.send(&m, c); err != nil && b.requests.end(c) {
+		t.Stop()
 		p.conclude(pubAck{}, err)
 	}
 }
 
+func (p *bundle) begin() (*call, *time.Timer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.call = p.b.requests.begin(false, p.answered)
+	p.timer = time.AfterFunc(ackTimeout, p.unanswered)
+	return p.call, p.timer
+}
+
+func (p *bundle) begun() (*call, *time.Timer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.call, p.timer
+}
+
 func (p *bundle) answered() {
-	p.timer.Stop()
-	p.conclude(p.b.readAck(p.call))
+	c, t := p.begun()
+	t.Stop()
+	p.conclude(p.b.readAck(c))
 }
 
 func (p *bundle) unanswered() {
-	if p.b.requests.end(p.call) {
+	if c, _ := p.begun(); p.b.requests.end(c) {
 		p.b.keep.check()
 		p.conclude(pubAck{}, errNoWord)
 	}
