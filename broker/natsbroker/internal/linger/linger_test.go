@@ -136,6 +136,18 @@ func TestSilence(t *testing.T) {
 	})
 }
 
+// TestLull: when calls have been fewer for a moment, so few as if waiting had slowed them down, they wait again soon.
+func TestLull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := linger.New(window)
+		calls(l, 1000, 4*time.Millisecond)
+		calls(l, 50, 8*time.Millisecond) // 45 in a slot in place of 100
+		if n := len(calls(l, 1000, 4*time.Millisecond)); n > 350 { // behind the first second: 750 if nobody waits, 150 if all do
+			t.Errorf("calls left at %d moments", n)
+		}
+	})
+}
+
 // oneAfterTheOther makes n calls, with a pause behind each, and returns what they took.
 func oneAfterTheOther(l *linger.Linger, n int, pause time.Duration) time.Duration {
 	start := time.Now()
