@@ -128,6 +128,16 @@ func TestPacks(t *testing.T) {
 	if list := heard[topics(3)[0]]; err != nil || len(past) != 3 || past[2].Seq != list[len(list)-1].Seq {
 		t.Errorf("the newest 3: %v, %v", past, err)
 	}
+	newest := broker.Position{}
+	for _, at := range places {
+		if at.Seq > newest.Seq {
+			newest = at
+		}
+	}
+	newest.Seq++
+	if _, err := other.History(t.Context(), topics(3)[0], newest, 0); !errors.Is(err, broker.ErrOverrun) {
+		t.Errorf("History since a place that was not reached: %v", err)
+	}
 	var wg sync.WaitGroup
 	for topic, list := range heard { // at the same time, which reads the stream once for all
 		for i, m := range list {
@@ -143,28 +153,32 @@ func TestPacks(t *testing.T) {
 
 // A pack has at most 256 messages and 64 KiB, or what the server takes; one that is longer alone leaves alone.
 func TestPackLimits(t *testing.T) {
-	s := startEmbedded(t, func(o *server.Options) { o.MaxPayload = 40 << 10 })
-	b := lingering(t, s.URL(), &natsbroker.Options{Linger: 50 * time.Millisecond})
-	l := newLedger(t)
-	l.subscribe(b, topics(2)...)
-	var all sync.WaitGroup
-	for i := range 600 {
-		all.Go(func() { l.publish(b, topics(2)[0], fmt.Sprint(i, " ")) })
-	}
-	for i := range 60 {
-		all.Go(func() { l.publish(b, topics(2)[1], fmt.Sprint(i, " ", strings.Repeat("x", 1000*(i%10)))) })
-	}
-	all.Wait()
-	if l.settle(b); len(l.outcome) != 662 { // two of settle
-		t.Errorf("%d messages", len(l.outcome))
-	}
-	for key, err := range l.outcome {
-		if err != nil {
-			t.Errorf("%.30q: %v", key, err)
-		}
-	}
-	if n := stored(t, s.URL()); n > 60 {
-		t.Errorf("the stream has %d messages", n)
+	for payload, least := range map[int32]int{40 << 10: 3 + 7, 1 << 20: 3 + 5} { // 600 of a few bytes, and 60 of 270 KB together
+		t.Run(fmt.Sprint(payload), func(t *testing.T) {
+			s := startEmbedded(t, func(o *server.Options) { o.MaxPayload = payload })
+			b := lingering(t, s.URL(), &natsbroker.Options{Linger: 50 * time.Millisecond})
+			l := newLedger(t)
+			l.subscribe(b, topics(2)...)
+			var all sync.WaitGroup
+			for i := range 600 {
+				all.Go(func() { l.publish(b, topics(2)[0], fmt.Sprint(i, " ")) })
+			}
+			for i := range 60 {
+				all.Go(func() { l.publish(b, topics(2)[1], fmt.Sprint(i, " ", strings.Repeat("x", 1000*(i%10)))) })
+			}
+			all.Wait()
+			if n := stored(t, s.URL()); n < least || n > 60 {
+				t.Errorf("the stream has %d messages, want %d to 60", n, least)
+			}
+			if l.settle(b); len(l.outcome) != 660+2 { // settle has two
+				t.Errorf("%d messages", len(l.outcome))
+			}
+			for key, err := range l.outcome {
+				if err != nil {
+					t.Errorf("%.30q: %v", key, err)
+				}
+			}
+		})
 	}
 }
 
