@@ -141,7 +141,7 @@ func TestLull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := linger.New(window)
 		calls(l, 1000, 4*time.Millisecond)
-		calls(l, 50, 8*time.Millisecond) // 45 in a slot in place of 100
+		calls(l, 50, 8*time.Millisecond)                           // 45 in a slot in place of 100
 		if n := len(calls(l, 1000, 4*time.Millisecond)); n > 350 { // behind the first second: 750 if nobody waits, 150 if all do
 			t.Errorf("calls left at %d moments", n)
 		}
