@@ -85,6 +85,7 @@ func TestForged(t *testing.T) {
 		func(h nats.Header) { h.Set("Nats-Sequence", "-1") },
 		func(h nats.Header) { h.Set("Nats-Sequence", "0") },
 		func(h nats.Header) { h.Set("Nats-Sequence", "18446744073709551616") },
+		func(h nats.Header) { h.Set("Nats-Sequence", "72057594037927936") }, // its place would be above 1<<64
 		func(h nats.Header) { h.Set("Nats-Last-Sequence", "x") },
 		func(h nats.Header) { h.Set("Nats-Last-Sequence", "7"); h.Set("Nats-Sequence", "7") },
 		func(h nats.Header) { h.Del("Nats-Last-Sequence") },

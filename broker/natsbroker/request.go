@@ -119,7 +119,7 @@ func parse(stream string, m *nats.Msg) (record, error) {
 		return rec, fmt.Errorf("stream %q", s)
 	}
 	var err error
-	if rec.seq, err = strconv.ParseUint(h.Get(hdrSeq), 10, 64); err != nil || rec.seq == 0 {
+	if rec.seq, err = strconv.ParseUint(h.Get(hdrSeq), 10, 64); err != nil || rec.seq == 0 || rec.seq > math.MaxUint64/mostPacked {
 		return rec, fmt.Errorf("sequence %q", h.Get(hdrSeq))
 	}
 	if rec.last, err = strconv.ParseUint(h.Get(hdrLast), 10, 64); err != nil || rec.last >= rec.seq {
