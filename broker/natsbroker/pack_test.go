@@ -1,6 +1,7 @@
 package natsbroker_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -13,10 +14,10 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/wsrouter-go/wsrouter/broker"
 	"github.com/wsrouter-go/wsrouter/broker/natsbroker"
+	"github.com/wsrouter-go/wsrouter/broker/natsbroker/embedded"
 )
 
 // lingering connects a broker of which each Publish waits.
@@ -29,16 +30,7 @@ func lingering(t testing.TB, url string, o *natsbroker.Options) *natsbroker.Brok
 // stored is how many messages the stream has.
 func stored(t testing.TB, url string) int {
 	t.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := js.Stream(t.Context(), "wsrouter")
+	s, err := jetStream(t, url).Stream(t.Context(), "wsrouter")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,6 +320,163 @@ func TestLingerLost(t *testing.T) {
 	}
 	if err := <-last; err != nil && !errors.Is(err, broker.ErrClosed) {
 		t.Errorf("published before Close: %v", err)
+	}
+}
+
+// What the server does not take as a pack it takes as messages, and refuses only those that are too large themselves.
+func TestPackRefused(t *testing.T) {
+	s := startEmbedded(t, nil)
+	b := lingering(t, s.URL(), nil)
+	js := jetStream(t, s.URL())
+	stream, err := js.Stream(t.Context(), "wsrouter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.MaxMsgSize = 8 << 10
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	l := newLedger(t)
+	l.subscribe(b, "a")
+	var all sync.WaitGroup
+	for i := range 30 {
+		all.Go(func() {
+			n := 1000
+			if i < 3 {
+				n = 10_000
+			}
+			data := fmt.Sprintf("%*d", n, i)
+			_, err := b.Publish(t.Context(), "a", []byte(data), broker.PublishOptions{})
+			if refused := err != nil && strings.Contains(err.Error(), "size"); refused != (i < 3) || err != nil && !refused {
+				t.Errorf("a message of %d bytes: %v", n, err)
+			}
+			if err == nil {
+				l.mu.Lock()
+				l.outcome["a "+data] = nil
+				l.mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if n := l.settle(b); n > 0 || len(l.outcome) != 27+1 {
+		t.Errorf("%d losses, %d messages", n, len(l.outcome)-1)
+	}
+}
+
+// A stream that keeps few bytes has packs that are fewer bytes, so that it does not forget all at once.
+func TestPacksOfFewBytes(t *testing.T) {
+	s := startEmbedded(t, nil)
+	b := lingering(t, s.URL(), &natsbroker.Options{Bytes: 40 << 10})
+	var all sync.WaitGroup
+	for range 60 {
+		all.Go(func() {
+			if _, err := b.Publish(t.Context(), "a", bytes.Repeat([]byte("x"), 1000), broker.PublishOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if past, _, err := b.Recall(t.Context(), "a", broker.Position{}, 100, 1<<20); err != nil || len(past) < 30 {
+		t.Errorf("%d messages are left, %v", len(past), err)
+	}
+}
+
+// stuck publishes behind a connection that brings no answers and is then cut.
+func stuck(t *testing.T, o *natsbroker.Options, contexts ...context.Context) (b *natsbroker.Broker, s *embedded.Server, p *proxy, over []chan error) {
+	t.Helper()
+	s = startEmbedded(t, nil)
+	p = newProxy(t, s.Addr())
+	b = lingering(t, p.url(), o)
+	if _, err := b.Publish(t.Context(), "a", []byte("0"), broker.PublishOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p.freezeBack()
+	for i, ctx := range contexts {
+		c := make(chan error, 1)
+		over = append(over, c)
+		go func() {
+			_, err := b.Publish(ctx, "a", fmt.Append(nil, i+1), broker.PublishOptions{})
+			c <- err
+		}()
+	}
+	await(t, "answers are held", func() bool { return p.waiting() > 0 })
+	p.cut()
+	p.unfreeze()
+	return b, s, p, over
+}
+
+// Who has no deadline waits for 5 s, however long those in the same pack wait; and Close does not wait for what nobody waits for.
+func TestPackPatience(t *testing.T) {
+	long, cancel := context.WithCancel(t.Context())
+	long, cancelLong := context.WithTimeout(long, time.Hour)
+	defer cancelLong()
+	b, _, _, over := stuck(t, &natsbroker.Options{Linger: 200 * time.Millisecond}, long, context.Background())
+	select {
+	case err := <-over[1]:
+		if !errors.Is(err, broker.ErrUnknownOutcome) {
+			t.Errorf("without a deadline: %v", err)
+		}
+	case <-time.After(patience):
+		t.Errorf("no outcome after %v without a deadline", patience)
+	}
+	cancel()
+	if err := <-over[0]; !errors.Is(err, broker.ErrUnknownOutcome) {
+		t.Errorf("with a long one, cancelled: %v", err)
+	}
+	ctx, end := context.WithTimeout(t.Context(), patience)
+	defer end()
+	if err := b.Close(ctx); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// Nothing is sent again when the server may have forgotten its id.
+func TestForgottenID(t *testing.T) {
+	for name, of := range map[string]*natsbroker.Options{"alone": {Age: time.Second, Linger: -1}, "in a pack": {Age: time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			_, s, p, over := stuck(t, of, context.Background(), context.Background())
+			other := closeLater(t, connect(t, s.URL(), of))
+			heard := make(chan string, 100)
+			if _, _, err := other.Subscribe(t.Context(), "a", func(m broker.Message) { heard <- string(m.Data) }); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "the server has forgotten", func() bool { return stored(t, s.URL()) == 0 })
+			p.restore()
+			for _, c := range over {
+				if err := <-c; !errors.Is(err, broker.ErrUnknownOutcome) {
+					t.Errorf("Publish: %v", err)
+				}
+			}
+			if _, err := other.Publish(t.Context(), "a", []byte("last"), broker.PublishOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-heard; got != "last" {
+				t.Errorf("heard %q again", got)
+			}
+		})
+	}
+}
+
+// Close that does not wait, and messages on their way.
+func TestCloseAtOnce(t *testing.T) {
+	s := startEmbedded(t, nil)
+	for i := range 20 {
+		b := lingering(t, s.URL(), &natsbroker.Options{Linger: 20 * time.Millisecond})
+		var all sync.WaitGroup
+		for w := range 200 {
+			all.Go(func() {
+				_, err := b.Publish(context.Background(), topics(20)[w%20], nil, broker.PublishOptions{})
+				if err != nil && !errors.Is(err, broker.ErrUnknownOutcome) && !errors.Is(err, broker.ErrClosed) && !errors.Is(err, broker.ErrUnavailable) {
+					t.Error(err)
+				}
+			})
+		}
+		ended, end := context.WithCancel(context.Background())
+		end()
+		<-time.After(time.Duration(i) * time.Millisecond) // any moment of the window
+		b.Close(ended)
+		all.Wait()
 	}
 }
 

@@ -83,6 +83,7 @@ var (
 	errNotKept = errors.New("nobody took it") // it left, and is known not to be stored
 	errNoWord  = errors.New("no answer")      // it left
 	errBusy    = errors.New("in process")     // an earlier try is being stored
+	errRefused = errors.New("the server refused the message")
 )
 
 // publication is a message of the stream on its way there.
@@ -92,9 +93,13 @@ type publication struct {
 	foreign   bool  // the id is the caller's
 	sent      bool  // something left whose fate is unknown
 	in        *life // that it was sent in
+	begun     time.Time
 }
 
 func (b *Broker) publish(ctx context.Context, m *publication) (broker.Position, error) {
+	if m.begun.IsZero() {
+		m.begun = time.Now()
+	}
 	for {
 		up, _, change := b.state.now()
 		if err := ctx.Err(); err != nil {
@@ -112,18 +117,20 @@ func (b *Broker) publish(ctx context.Context, m *publication) (broker.Position, 
 			}
 			continue
 		}
-		if l := b.life.Load(); m.sent && l != m.in {
-			return broker.Position{}, broker.ErrUnknownOutcome // it may have been stored in the other epoch
-		} else {
+		l := b.life.Load()
+		switch {
+		case !m.sent:
 			m.in = l
+		case l != m.in: // it may have been stored in the other epoch
+			return broker.Position{}, broker.ErrUnknownOutcome
+		case time.Since(m.begun) > b.duplicates()*9/10: // the server may have forgotten the id soon
+			return broker.Position{}, fmt.Errorf("%w: after %v it might be stored twice", broker.ErrUnknownOutcome, b.duplicates())
 		}
 		ack, err := b.try(ctx, m)
 		if at, over, err := b.conclude(m, ack, err); over {
 			return at, err
 		}
-		if !errors.Is(err, errNoWord) {
-			sleep(ctx, retryPause)
-		}
+		sleep(ctx, retryPause)
 	}
 }
 
@@ -194,6 +201,8 @@ func (b *Broker) send(m *publication, c *call) error {
 		return nil
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining):
 		return fmt.Errorf("%w: %w", errNotSent, err)
+	case errors.Is(err, nats.ErrMaxPayload): // which has become less
+		return fmt.Errorf("natsbroker: message of %d bytes with an id of %d: %w", len(m.data), len(m.id), err)
 	}
 	return errNoWord // some of it may have been written
 }
@@ -220,7 +229,7 @@ func (b *Broker) readAck(c *call) (ack pubAck, err error) {
 	case e.Code >= 500:
 		return ack, fmt.Errorf("%w: %s", errNotKept, e.Description)
 	default:
-		return ack, fmt.Errorf("natsbroker: the server refused the message: %s", e.Description)
+		return ack, fmt.Errorf("natsbroker: %w: %s", errRefused, e.Description)
 	}
 }
 

@@ -70,10 +70,6 @@ func nextEpoch(epoch string) string {
 // config is the stream as it should be in an epoch.
 func (b *Broker) config(epoch string) jetstream.StreamConfig {
 	l := newLife(b.o.Namespace, epoch)
-	duplicates := 2 * time.Minute
-	if b.o.Age > 0 {
-		duplicates = min(duplicates, b.o.Age)
-	}
 	return jetstream.StreamConfig{
 		Name:              b.o.Namespace,
 		Description:       "wsrouter: messages of all topics",
@@ -84,11 +80,19 @@ func (b *Broker) config(epoch string) jetstream.StreamConfig {
 		MaxBytes:          int64(b.o.Bytes),
 		MaxAge:            b.o.Age,
 		MaxMsgsPerSubject: -1, // with such a limit acknowledged messages were lost without an error
-		Duplicates:        duplicates,
+		Duplicates:        b.duplicates(),
 		AllowDirect:       true,
 		RePublish:         &jetstream.RePublish{Source: l.in + "*", Destination: l.out + "{{wildcard(1)}}"},
 		Metadata:          map[string]string{epochKey: epoch},
 	}
+}
+
+// duplicates is how long the server knows an id: no longer than it keeps messages.
+func (b *Broker) duplicates() time.Duration {
+	if b.o.Age > 0 {
+		return min(2*time.Minute, b.o.Age)
+	}
+	return 2 * time.Minute
 }
 
 // sameConfig: nothing of what this package chooses differs.
