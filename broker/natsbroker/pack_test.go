@@ -426,7 +426,7 @@ func TestPackPatience(t *testing.T) {
 	}
 	ctx, end := context.WithTimeout(t.Context(), patience)
 	defer end()
-	if err := b.Close(ctx); err != nil {
+	if err := b.Close(ctx); err != nil || ctx.Err() != nil {
 		t.Errorf("Close: %v", err)
 	}
 }
