@@ -33,7 +33,8 @@
 // # Publishing
 //
 // Each message has an id, the caller's or one that is the node's random name and a counter, and the server takes an id once in two minutes.
-// Publish that gets no answer sends again under the same id, as long as ctx lasts, and after that says [broker.ErrUnknownOutcome]. While there is no
+// Publish that gets no answer sends again under the same id, as long as ctx lasts and the server is sure to know the id (nine tenths of two minutes, or of [Options].Age if
+// that is less), and after that says [broker.ErrUnknownOutcome]. While there is no
 // connection nothing is kept for later: Publish fails with [broker.ErrUnavailable] at once. A dead connection without an end is found out in 3 s.
 //
 // Each message that comes alone wakes the server's goroutines and those of every node that hears it, which costs more than the message. So what a busy process
@@ -42,7 +43,8 @@
 //
 // What leaves together for one topic is one message of the stream, a pack: up to 256 messages and 64 KiB, or as much as the server takes. Its id ends with "+" and the
 // number of messages, and its data are their lengths (unsigned varints), then they. So the Seq of a [broker.Position] is 256 times the sequence of the stream's message; in a
-// pack it is that of the last one, which those before it count up to. The stream's limit of messages counts a pack as one.
+// pack it is that of the last one, which those before it count up to. The stream's limit of messages counts a pack as one, and it forgets one whole: a sixteenth of its bytes
+// at most. What the server refuses as a pack is published by itself.
 //
 // # Who may do what
 //

@@ -260,9 +260,9 @@ type Stats struct {
 	Topics int
 	// Malformed messages on a live subject that were dropped.
 	Malformed uint64
-	// Repeated messages: delivered before, and dropped.
+	// Repeated messages of the stream: delivered before, and dropped.
 	Repeated uint64
-	// Gaps that were found, and messages that were read from the stream to fill them.
+	// Gaps that were found, and messages of the stream that were read to fill them.
 	Gaps, Filled uint64
 	// Losses that a topic's subscribers were told of.
 	Losses uint64

@@ -32,7 +32,7 @@ func checkTopic(topic string) error {
 
 // Publish returns when the stream has stored data. While there is no connection it fails at once. Where many are published it waits for a moment
 // ([Options].Linger); if ctx ends then, data leaves at once, with what else waits for its topic, and the error is ErrUnknownOutcome. Where a connection is lost behind the
-// sending it is sent again under the same id, while ctx lasts, or 5 s if ctx has no deadline. What the server refuses, such as a message above its limit, fails with another
+// sending it is sent again under the same id, while ctx lasts, or 5 s if ctx has no deadline, and 108 s at most. What the server refuses, such as a message above its limit, fails with another
 // error.
 func (b *Broker) Publish(ctx context.Context, topic string, data []byte, o broker.PublishOptions) (broker.Position, error) {
 	if err := checkTopic(topic); err != nil {
