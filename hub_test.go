@@ -3,7 +3,10 @@ package wsrouter_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -193,4 +196,22 @@ func TestResumeNot(t *testing.T) {
 			c.Close()
 		}
 	})
+}
+
+// away is a broker that cannot be reached, and says so in its own time.
+type away struct{ broker.Broker }
+
+func (a away) Notify(f func(broker.State)) { f(broker.Up); go f(broker.Down) }
+
+// An outage while the router is made is known to it, whole.
+func TestOutageAtNew(t *testing.T) {
+	for range 100 {
+		r := wsrouter.New[struct{}](&wsrouter.Options{Broker: away{broker.New(nil)}, Logger: slog.New(slog.DiscardHandler)})
+		for r.Health() == nil {
+			runtime.Gosched()
+		}
+		if err := r.Health(); !errors.Is(err, broker.ErrUnavailable) {
+			t.Fatal(err)
+		}
+	}
 }

@@ -61,7 +61,6 @@ func New[S any](o *Options) *Router[S] {
 	core.session.refuseParam(core.opts.Resume)
 	core.messages = newMessages(&core.opts)
 	core.rooms.byPlace = map[place]*room{}
-	core.rooms.hub = newHub(core)
 	core.loop = wsconn.NewLoop(core.opts.loop(core))
 	core.origins, core.hosts = parseRules(core.opts.Origins), parseRules(core.opts.Hosts)
 	core.live = live{most: core.opts.MaxConns, mostPerKey: core.opts.MaxConnsPerKey, keys: map[string]int{}}
@@ -70,6 +69,7 @@ func New[S any](o *Options) *Router[S] {
 		c.conn.router, c.conn.owner = core, c
 		return &c.conn, &c.Session
 	}
+	core.rooms.hub = newHub(core) // whose broker may tell of an outage at once
 	return &Router[S]{core}
 }
 

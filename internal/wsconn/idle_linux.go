@@ -39,18 +39,25 @@ func (p *poller) adopt(s *Socket) bool {
 	}
 	c := &idle{poller: p, s: s, fd: fd}
 	c.state.Store(idleRunning)
-	s.conn = c
+	s.use(c)
 	generation := p.table.add(c)
 	ev := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | epollET, Fd: int32(c.slot), Pad: int32(generation)}
 	if err := syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, fd, &ev); err != nil {
 		p.table.remove(c.slot)
 		_ = syscall.Close(fd)
-		s.conn = old
+		s.use(old)
 		return false
 	}
 	_ = tcp.Close() // what Go holds for it is freed; the descriptor above lives on
 	p.workers.queue(c)
 	return true
+}
+
+// use has s write to c from now on. A ping may be due already.
+func (s *Socket) use(c transport) {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	s.conn = c
 }
 
 // now returns how many workers there are, and how many sockets wait for one.
