@@ -68,20 +68,26 @@ func TestKilled(t *testing.T) {
 		l.subscribe(b, topics(20)...)
 		nodes = append(nodes, b)
 	}
-	st := states(nodes[0])
 	stop := l.writers(nodes, topics(20)...)
-	for range 4 {
+	killAgain(t, s, l, nodes[0], 4)
+	stop()
+	if n := l.settle(nodes[1]); n > 0 {
+		t.Errorf("%d losses were told of messages that the stream has", n)
+	}
+}
+
+// killAgain kills the server n times, each when b has heard more, and returns when b has its connection again.
+func killAgain(t testing.TB, s *process, l *ledger, b *natsbroker.Broker, n int) {
+	t.Helper()
+	st := states(b)
+	for range n {
 		until(t, st, broker.Up)
-		heardMore(t, l, nodes[0], 200)
+		heardMore(t, l, b, 200)
 		s.kill()
 		until(t, st, broker.Down)
 		s.start()
 	}
 	until(t, st, broker.Up)
-	stop()
-	if n := l.settle(nodes[1]); n > 0 {
-		t.Errorf("%d losses were told of messages that the stream has", n)
-	}
 }
 
 // heardMore waits until b has heard n messages more.

@@ -458,15 +458,24 @@ func TestForgottenID(t *testing.T) {
 	}
 }
 
-// Close that does not wait, and messages on their way.
+// Close that does not wait, while packs are leaving.
 func TestCloseAtOnce(t *testing.T) {
+	const rounds, packs = 20, 300
 	s := startEmbedded(t, nil)
-	for i := range 20 {
+	other := closeLater(t, connect(t, s.URL(), nil))
+	heard := make(chan string, rounds*packs)
+	for _, topic := range topics(packs) {
+		if _, _, err := other.Subscribe(t.Context(), topic, func(m broker.Message) { heard <- string(m.Data) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range rounds {
 		b := lingering(t, s.URL(), &natsbroker.Options{Linger: 20 * time.Millisecond})
+		round := fmt.Sprint(i)
 		var all sync.WaitGroup
-		for w := range 200 {
+		for _, topic := range topics(packs) {
 			all.Go(func() {
-				_, err := b.Publish(context.Background(), topics(20)[w%20], nil, broker.PublishOptions{})
+				_, err := b.Publish(context.Background(), topic, []byte(round), broker.PublishOptions{})
 				if err != nil && !errors.Is(err, broker.ErrUnknownOutcome) && !errors.Is(err, broker.ErrClosed) && !errors.Is(err, broker.ErrUnavailable) {
 					t.Error(err)
 				}
@@ -474,7 +483,11 @@ func TestCloseAtOnce(t *testing.T) {
 		}
 		ended, end := context.WithCancel(context.Background())
 		end()
-		<-time.After(time.Duration(i) * time.Millisecond) // any moment of the window
+		for n := 0; n < 1+i; { // the others are on their way
+			if <-heard == round {
+				n++
+			}
+		}
 		b.Close(ended)
 		all.Wait()
 	}
@@ -490,32 +503,9 @@ func TestPacksKilled(t *testing.T) {
 		l.subscribe(b, topics(3)...)
 		nodes = append(nodes, b)
 	}
-	stop := make(chan struct{})
-	var all sync.WaitGroup
-	for w := range 40 {
-		all.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				case <-time.After(time.Millisecond):
-				}
-				l.publish(nodes[w%2], topics(3)[w%3], fmt.Sprintf("writer %d %d", w, i))
-			}
-		})
-	}
-	st := states(nodes[0])
-	for range 3 {
-		until(t, st, broker.Up)
-		heardMore(t, l, nodes[0], 500)
-		s.kill()
-		until(t, st, broker.Down)
-		s.start()
-	}
-	until(t, st, broker.Up)
-	heardMore(t, l, nodes[0], 500)
-	close(stop)
-	all.Wait()
+	stop := l.writers(slices.Repeat(nodes, 20), topics(3)...)
+	killAgain(t, s, l, nodes[0], 3)
+	stop()
 	if n := l.settle(nodes[0]); n > 0 {
 		t.Errorf("%d losses were told of messages that the stream has", n)
 	}
