@@ -60,11 +60,7 @@ func TestForged(t *testing.T) {
 	if err := l.publish(b, "a", "true"); err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(s.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := client(t, s.URL())
 	live, err := nc.SubscribeSync("wsrouter.out.>")
 	if err != nil {
 		t.Fatal(err)
@@ -129,11 +125,7 @@ func TestForgedAhead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(s.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := client(t, s.URL())
 	f := nats.NewMsg("wsrouter.out." + at.Epoch + ".YQ")
 	for k, v := range map[string]string{"Nats-Stream": "wsrouter", "Nats-Subject": "wsrouter.in." + at.Epoch + ".YQ", "Nats-Sequence": "1000000", "Nats-Last-Sequence": "1"} {
 		f.Header.Set(k, v)
@@ -155,11 +147,7 @@ func TestForgedAhead(t *testing.T) {
 func TestIDTaken(t *testing.T) {
 	s := startEmbedded(t, nil)
 	b := closeLater(t, connect(t, s.URL(), nil))
-	nc, err := nats.Connect(s.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := client(t, s.URL())
 	var ids []string
 	heard := make(chan broker.Message, 10)
 	if _, _, err := b.Subscribe(context.Background(), "a", func(m broker.Message) { heard <- m }); err != nil {

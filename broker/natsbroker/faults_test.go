@@ -207,13 +207,20 @@ func TestStreamDeleted(t *testing.T) {
 	}
 }
 
-func jetStream(t testing.TB, url string) jetstream.JetStream {
+// client is a connection of somebody else.
+func client(t testing.TB, url string) *nats.Conn {
+	t.Helper()
 	nc, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	return nc
+}
+
+func jetStream(t testing.TB, url string) jetstream.JetStream {
+	t.Helper()
+	js, err := jetstream.New(client(t, url))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -183,11 +183,7 @@ func TestForgedPack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(s.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := client(t, s.URL())
 	subject := "wsrouter.in." + at.Epoch + "." + base64.RawURLEncoding.EncodeToString([]byte("a"))
 	forged := []struct{ id, data string }{
 		{"x+2", ""}, {"x+2", "\x01"}, {"x+2", "\x01\x05ab"}, {"x+2", "\x01\x00ab"}, {"x+1", "\x01a"}, {"x+0", ""}, {"x+-2", "ab"}, {"x+257", strings.Repeat("\x00", 257)},
