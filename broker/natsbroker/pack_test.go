@@ -387,6 +387,10 @@ func stuck(t *testing.T, o *natsbroker.Options, contexts ...context.Context) (b 
 	if _, err := b.Publish(t.Context(), "a", []byte("0"), broker.PublishOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	heard := make(chan broker.Message, len(contexts))
+	if _, _, err := closeLater(t, connect(t, s.URL(), o)).Subscribe(t.Context(), "a", func(m broker.Message) { heard <- m }); err != nil {
+		t.Fatal(err)
+	}
 	p.freezeBack()
 	for i, ctx := range contexts {
 		c := make(chan error, 1)
@@ -396,7 +400,9 @@ func stuck(t *testing.T, o *natsbroker.Options, contexts ...context.Context) (b 
 			c <- err
 		}()
 	}
-	await(t, "answers are held", func() bool { return p.waiting() > 0 })
+	for range contexts {
+		<-heard // each has left before the connection is cut
+	}
 	p.cut()
 	p.unfreeze()
 	return b, s, p, over
