@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -127,6 +129,71 @@ func TestBlackHole(t *testing.T) {
 	until(t, st, broker.Up)
 	stop()
 	if n := l.settle(other); n > 0 {
+		t.Errorf("%d losses were told of messages that the stream has", n)
+	}
+}
+
+// A connection that the NATS client gives up for good, because of what the server told it, is replaced.
+func TestGivenUp(t *testing.T) {
+	s := startProcess(t)
+	p := newProxy(t, s.addr)
+	cut, other := closeLater(t, connect(t, p.url(), nil)), closeLater(t, connect(t, s.url(), nil))
+	l := newLedger(t)
+	l.subscribe(cut, topics(10)...)
+	l.subscribe(other, topics(10)...)
+	st := states(cut)
+	until(t, st, broker.Up)
+	stop := l.writers([]*natsbroker.Broker{cut, other}, topics(10)...)
+	for _, word := range []string{"Maximum Payload Violation", "Failed Account Registration", "Maximum Payload Violation"} {
+		heardMore(t, l, cut, 100)
+		p.say("-ERR '" + word + "'\r\n")
+		until(t, st, broker.Down)
+		p.cut() // so that it is not replaced at the first try
+		heardMore(t, l, other, 100)
+		p.restore()
+		until(t, st, broker.Up)
+	}
+	stop()
+	if n := l.settle(other); n > 0 {
+		t.Errorf("%d losses were told of messages that the stream has", n)
+	}
+	const more = 3
+	gaps := cut.Stats().Gaps
+	for range more {
+		heard := len(l.data(cut, "topic-0"))
+		l.mustPublish(other, 1, "topic-0")
+		await(t, "it arrives", func() bool { return len(l.data(cut, "topic-0")) > heard })
+	}
+	if cut.Stats().Gaps-gaps >= more {
+		t.Error("messages do not arrive by themselves any more")
+	}
+}
+
+// A server whose limit becomes less while it runs closes the connection of who does not know; then Publish names the limit.
+func TestLimitLowered(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "nats.conf")
+	limit := func(n int) {
+		t.Helper()
+		if err := os.WriteFile(file, fmt.Appendf(nil, "max_payload: %d", n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(100_000)
+	s := startProcess(t, "-c", file)
+	b := closeLater(t, connect(t, s.url(), nil))
+	l := newLedger(t)
+	l.subscribe(b, topics(10)...)
+	stop := l.writers([]*natsbroker.Broker{b}, topics(10)...)
+	limit(10_000)
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "Publish names the limit", func() bool {
+		_, err := b.Publish(t.Context(), "large", make([]byte, 20_000), broker.PublishOptions{})
+		return err != nil && strings.Contains(err.Error(), "at most 10000")
+	})
+	stop()
+	if n := l.settle(b); n > 0 {
 		t.Errorf("%d losses were told of messages that the stream has", n)
 	}
 }

@@ -148,12 +148,12 @@ func (b *Broker) runJoins() {
 
 func (b *Broker) join(batch []joinRequest) {
 	up, outage, _ := b.state.now()
-	p := b.connection()
+	p := b.proof()
 	for i := range batch {
 		r := &batch[i]
 		if !up {
 			r.err = broker.ErrUnavailable
-		} else if r.sub, r.err = b.nc.ChanSubscribe(r.live, r.t.shard.arrived); r.err != nil {
+		} else if r.sub, r.err = b.conn.Load().ChanSubscribe(r.live, r.t.shard.arrived); r.err != nil {
 			r.err = unavailable(r.err)
 		}
 	}

@@ -78,8 +78,10 @@ func (b *Broker) runKeeper() {
 			return
 		}
 		t.Stop()
-		if b.nc.IsConnected() {
+		if c := b.conn.Load(); c.IsConnected() {
 			b.look()
+		} else if c.IsClosed() {
+			b.replace(c)
 		}
 	}
 }
@@ -195,7 +197,7 @@ func (b *Broker) inShards(f func(s *shard)) bool {
 // sweep reads the stream once, from the topic that is farthest behind, and gives each topic what it lacks.
 func (b *Broker) sweep() bool {
 	b.keep.sweeps++
-	l, id, from, p := b.life.Load(), b.keep.sweeps, uint64(math.MaxUint64), b.connection()
+	l, id, from, p := b.life.Load(), b.keep.sweeps, uint64(math.MaxUint64), b.proof()
 	ok := b.inShards(func(s *shard) {
 		if s.life != l {
 			return

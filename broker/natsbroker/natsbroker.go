@@ -3,19 +3,14 @@ package natsbroker
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"math"
-	"net/url"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/wsrouter-go/wsrouter/broker"
 	"github.com/wsrouter-go/wsrouter/broker/natsbroker/internal/linger"
@@ -29,8 +24,8 @@ var newLinger = linger.New
 type Broker struct {
 	o     Options
 	log   *minuteLog
-	nc    *nats.Conn
-	js    jetstream.JetStream
+	urls  string
+	conn  atomic.Pointer[connection]
 	infos infos
 	life  atomic.Pointer[life]
 
@@ -69,6 +64,7 @@ func Connect(ctx context.Context, url string, o *Options) (*Broker, error) {
 	b := &Broker{
 		o:        filled,
 		log:      &minuteLog{to: filled.Logger},
+		urls:     url,
 		reads:    make(chan struct{}, readsAtOnce),
 		idPrefix: rand.Text()[:16] + "-",
 		linger:   newLinger(filled.Linger),
@@ -82,96 +78,12 @@ func Connect(ctx context.Context, url string, o *Options) (*Broker, error) {
 	}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.state.init()
-	if err := b.dial(ctx, url); err != nil {
+	if err := b.connect(ctx); err != nil {
 		b.stop()
 		return nil, err
 	}
 	b.start()
 	return b, nil
-}
-
-func (b *Broker) dial(ctx context.Context, urls string) (err error) {
-	timeout := nats.GetDefaultOptions().Timeout
-	if d, ok := ctx.Deadline(); ok {
-		timeout = max(min(timeout, time.Until(d)), time.Millisecond)
-	}
-	own := []nats.Option{
-		nats.Timeout(timeout),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(100 * time.Millisecond),
-		nats.ReconnectJitter(200*time.Millisecond, 500*time.Millisecond),
-		nats.ReconnectBufSize(-1), // Publish fails while there is no connection
-		nats.IgnoreAuthErrorAbort(),
-		nats.FlusherTimeout(5 * time.Second),
-		nats.PingInterval(time.Second),
-		nats.MaxPingsOutstanding(2),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.disconnected(err) }),
-		nats.ReconnectHandler(func(*nats.Conn) { b.keep.check() }),
-		nats.ClosedHandler(func(*nats.Conn) { b.disconnected(nats.ErrConnectionClosed) }),
-		nats.ErrorHandler(b.asyncError),
-	}
-	if b.nc, err = nats.Connect(urls, append(append([]nats.Option(nil), b.o.NATS...), own...)...); err != nil {
-		return unavailable(fmt.Errorf("connect to %s: %w", hosts(urls), err))
-	}
-	defer func() {
-		if err != nil {
-			b.nc.Close()
-		}
-	}()
-	if v := b.nc.ConnectedServerVersion(); !b.serverHas(2, 11) {
-		return fmt.Errorf("natsbroker: NATS server %s: at least 2.11 is needed", v)
-	}
-	if b.js, err = jetstream.New(b.nc); err != nil {
-		return err
-	}
-	b.infos.ask = func(ctx context.Context) (*jetstream.StreamInfo, error) {
-		s, err := b.js.Stream(ctx, b.o.Namespace)
-		if err != nil {
-			return nil, err
-		}
-		return s.CachedInfo(), nil
-	}
-	b.requests.prefix = b.nc.NewInbox() + "."
-	b.requests.calls = map[string]*call{}
-	sub, err := b.nc.Subscribe(b.requests.prefix+"*", b.requests.answer)
-	if err != nil {
-		return unavailable(err)
-	}
-	if err := sub.SetPendingLimits(-1, -1); err != nil {
-		return err
-	}
-	// Word of a stream that was made, changed or deleted. Where the account may not hear of it, the check every 30 s tells.
-	if _, err := b.nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.*."+b.o.Namespace, func(*nats.Msg) { b.keep.check() }); err != nil {
-		return unavailable(err)
-	}
-	info, err := b.establish(ctx, true)
-	if err != nil {
-		if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) {
-			return fmt.Errorf("natsbroker: the NATS server has no JetStream: %w", err)
-		}
-		return err
-	}
-	b.life.Store(lifeOf(info))
-	return nil
-}
-
-// hosts are those of the servers at urls, without the credentials that may stand before them.
-func hosts(urls string) string {
-	var all []string
-	for _, s := range strings.Split(urls, ",") {
-		host := fmt.Sprintf("%d bytes that are no URL", len(s))
-		if u, err := url.Parse(strings.TrimSpace(s)); err == nil && u.Host != "" {
-			host = u.Host
-		}
-		all = append(all, host)
-	}
-	return strings.Join(all, ", ")
-}
-
-func (b *Broker) serverHas(major, minor int) bool {
-	var x, y int
-	_, err := fmt.Sscanf(b.nc.ConnectedServerVersion(), "%d.%d", &x, &y)
-	return err == nil && (x > major || x == major && y >= minor)
 }
 
 func (b *Broker) start() {
@@ -187,36 +99,13 @@ func (b *Broker) start() {
 	b.wg.Go(b.runJoins)
 	b.wg.Go(b.runHistories)
 	b.wg.Go(b.runKeeper)
-	if !b.nc.IsConnected() { // lost since
+	if !b.conn.Load().IsConnected() { // lost since
 		b.disconnected(nil)
 	}
 }
 
 func (b *Broker) shardOf(topic string) *shard {
 	return b.shards[maphash.String(b.seed, topic)%uint64(len(b.shards))]
-}
-
-// disconnected is called by the connection, maybe late.
-func (b *Broker) disconnected(err error) {
-	b.state.set(broker.Down)
-	b.requests.fail(errConnectionLost)
-	if err != nil && b.ctx.Err() == nil {
-		b.log.say(unreachable, "natsbroker: connection lost", "error", err)
-	}
-	b.keep.check()
-}
-
-func (b *Broker) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
-	if errors.Is(err, nats.ErrSlowConsumer) {
-		b.log.say(slowConsumer, "natsbroker: messages come faster than they are handled; what was dropped is read again")
-		b.keep.sweep()
-		return
-	}
-	subject := ""
-	if sub != nil {
-		subject = sub.Subject
-	}
-	b.log.say(natsError, "natsbroker: "+err.Error(), "subject", subject)
 }
 
 // Notify calls f with the present state before it returns, and at each change, one call at a time. f must not call Notify or Close.
@@ -229,7 +118,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	wait(ctx, &b.publishing)
 	b.stop()
 	b.requests.fail(broker.ErrClosed)
-	b.nc.Close()
+	b.conn.Load().Close()
 	b.state.set(broker.Down)
 	if !wait(ctx, &b.wg) {
 		return fmt.Errorf("natsbroker: Close: a handler is still running: %w", ctx.Err())

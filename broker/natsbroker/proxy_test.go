@@ -174,6 +174,17 @@ func (p *proxy) cut() {
 	clear(p.conns)
 }
 
+// say sends text to the clients, as if it were the server's.
+func (p *proxy) say(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		if c.LocalAddr().String() == p.ln.Addr().String() {
+			c.Write([]byte(text))
+		}
+	}
+}
+
 func (p *proxy) restore() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -48,7 +48,7 @@ func (b *Broker) Publish(ctx context.Context, topic string, data []byte, o broke
 	} else {
 		m.id = b.newID()
 	}
-	if most := b.nc.MaxPayload(); int64(len(data)+len(m.id)+headerRoom) > most {
+	if most := b.conn.Load().MaxPayload(); int64(len(data)+len(m.id)+headerRoom) > most {
 		return broker.Position{}, fmt.Errorf("natsbroker: message of %d bytes with an id of %d: the NATS server takes at most %d together (max_payload)", len(data), len(m.id)+headerRoom, most)
 	}
 	if up, _, _ := b.state.now(); up && !m.foreign && ctx.Err() == nil {
@@ -195,7 +195,7 @@ func (b *Broker) try(ctx context.Context, m *publication) (pubAck, error) {
 
 // send sends m, whose answer is c's.
 func (b *Broker) send(m *publication, c *call) error {
-	err := b.nc.PublishMsg(&nats.Msg{Subject: m.in.in + m.topic, Reply: b.requests.prefix + c.token, Header: nats.Header{hdrID: {m.id}}, Data: m.data})
+	err := b.conn.Load().PublishMsg(&nats.Msg{Subject: m.in.in + m.topic, Reply: b.requests.prefix + c.token, Header: nats.Header{hdrID: {m.id}}, Data: m.data})
 	switch {
 	case err == nil:
 		return nil

@@ -157,7 +157,7 @@ func (b *Broker) lastOf(ctx context.Context, subject string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	answer, err := b.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+b.o.Namespace, body)
+	answer, err := b.conn.Load().RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+b.o.Namespace, body)
 	if err != nil {
 		return 0, err
 	}

@@ -148,7 +148,7 @@ func (b *Broker) ask(ctx context.Context, g get) ([]*nats.Msg, error) {
 	done := make(chan struct{})
 	c := b.requests.begin(true, func() { close(done) })
 	defer b.requests.end(c)
-	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+b.o.Namespace, b.requests.prefix+c.token, body); err != nil {
+	if err := b.conn.Load().PublishRequest("$JS.API.DIRECT.GET."+b.o.Namespace, b.requests.prefix+c.token, body); err != nil {
 		return nil, err
 	}
 	select {

@@ -137,7 +137,7 @@ func (b *Broker) establish(ctx context.Context, first bool) (*jetstream.StreamIn
 func (b *Broker) findStream(ctx context.Context) (*jetstream.StreamInfo, error) {
 	info, err := b.infos.get(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if _, err = b.js.CreateStream(ctx, b.config(newEpoch())); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		if _, err = b.conn.Load().js.CreateStream(ctx, b.config(newEpoch())); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return nil, fmt.Errorf("natsbroker: creating stream %q: %w", b.o.Namespace, err)
 		}
 		info, err = b.infos.get(ctx) // another node may have been quicker
@@ -165,7 +165,7 @@ func (b *Broker) update(ctx context.Context, have *jetstream.StreamInfo, epoch s
 	metadata := maps.Clone(have.Config.Metadata)
 	metadata[epochKey], metadata[fromKey] = epoch, strconv.FormatUint(from, 10)
 	want.Metadata = metadata
-	s, err := b.js.UpdateStream(ctx, want)
+	s, err := b.conn.Load().js.UpdateStream(ctx, want)
 	if err != nil {
 		return nil, fmt.Errorf("natsbroker: stream %q differs from the options and cannot be changed: %w", b.o.Namespace, err)
 	}

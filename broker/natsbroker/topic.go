@@ -70,14 +70,15 @@ type standing struct {
 
 // proof is how much the connection has lost. While that does not change, everything behind arrives: a server on its own loses nothing else.
 type proof struct {
-	reconnects uint64
-	dropped    int
-	alone      bool // the server is in no cluster, whose servers can lose each other
+	losses  uint64
+	dropped int
+	alone   bool // the server is in no cluster, whose servers can lose each other
 }
 
-// connection is the proof without what is dropped for a topic.
-func (b *Broker) connection() proof {
-	return proof{reconnects: b.nc.Stats().Reconnects, alone: b.nc.ConnectedClusterName() == ""}
+// proof is that of the connection, without what is dropped for a topic.
+func (b *Broker) proof() proof {
+	c := b.conn.Load()
+	return proof{losses: c.losses(), alone: c.ConnectedClusterName() == ""}
 }
 
 // now is the proof that would hold if everything was read now.
@@ -87,7 +88,7 @@ func (t *topic) now(p proof) proof {
 }
 
 // unbroken: all that was published behind at has arrived or will.
-func (t *topic) unbroken() bool { return t.since.alone && t.since == t.now(t.shard.b.connection()) }
+func (t *topic) unbroken() bool { return t.since.alone && t.since == t.now(t.shard.b.proof()) }
 
 func newShard(b *Broker) *shard {
 	return &shard{b: b, arrived: make(chan *nats.Msg, arrivals), wake: make(chan struct{}, 1), life: b.life.Load(), topics: map[string]*topic{}}
@@ -234,7 +235,7 @@ func (t *topic) fill() {
 		return
 	}
 	t.filling = true
-	t.shard.b.fills.add(fillRequest{t: t, life: t.shard.life, live: t.live, after: t.at, proof: t.now(t.shard.b.connection())})
+	t.shard.b.fills.add(fillRequest{t: t, life: t.shard.life, live: t.live, after: t.at, proof: t.now(t.shard.b.proof())})
 }
 
 // filled takes what was read. first is the first sequence that the stream had afterwards, p what had been lost when it was asked for.
