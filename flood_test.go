@@ -29,7 +29,7 @@ func TestMessagesPerSecond(t *testing.T) {
 		time.Sleep(time.Second)
 		p.send(`{"type":"question","text":"a","id":"next"}`)
 		synctest.Wait()
-		const limited = `{"type":"error","code":"rate_limited","detail":"too many messages, this one was not handled: send more slowly"`
+		const limited = `{"type":"error","code":"rate_limited","detail":"too many messages, this one was not handled: at most 2 messages a second"`
 		expect(t, "answers", p.got(), []string{
 			`{"type":"answer","id":0,"text":"a"}`, `{"type":"answer","id":1,"text":"a"}`,
 			limited[:15] + `,"id":2` + limited[15:] + `}`, limited[:15] + `,"id":3` + limited[15:] + `}`, limited + `}`,
@@ -54,7 +54,7 @@ func TestBytesPerSecond(t *testing.T) {
 			switch got := p.got()[before:]; {
 			case len(got) != 1:
 				return fmt.Sprintf("%q", got)
-			case strings.Contains(got[0], `"rate_limited"`):
+			case strings.Contains(got[0], `"rate_limited"`) && strings.Contains(got[0], "at most 100 bytes a second"):
 				return "limited"
 			}
 			return "taken"
@@ -84,7 +84,7 @@ func TestRateClose(t *testing.T) {
 			p.send(`{"type":"poke"}`)
 		}
 		<-p.done
-		expect(t, "end", p.got(), []string{"close 1008 too many messages"})
+		expect(t, "end", p.got(), []string{"close 1008 too many messages: at most 2 messages a second"})
 		if handled != 2 {
 			t.Errorf("%d were handled", handled)
 		}

@@ -222,14 +222,14 @@ func (c *conn) limit(f Frame) {
 	o := &c.router.opts
 	c.logRefused(codeRateLimited)
 	if o.RateClose {
-		c.close(1008, "too many messages")
+		c.close(1008, "too many messages: "+o.rate())
 		return
 	}
 	var id []byte
 	if f.Binary == o.Binary {
 		id = c.router.correlationID(f.Data)
 	}
-	c.answer(&Error{Code: codeRateLimited, Detail: "too many messages, this one was not handled: send more slowly"}, id)
+	c.answer(&Error{Code: codeRateLimited, Detail: "too many messages, this one was not handled: " + o.rate()}, id)
 }
 
 // settle does what the outcome of a handler, middleware, dispatcher or fallback asks for.

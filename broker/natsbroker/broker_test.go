@@ -242,7 +242,10 @@ func TestConnectRefuses(t *testing.T) {
 		"no password":        {locked.URL(), natsbroker.Options{}, "Authorization"},
 		"no room":            {small.URL(), natsbroker.Options{}, "storage"},
 		"nobody":             {"nats://secret@127.0.0.1:1,nats://127.0.0.1:2", natsbroker.Options{}, "unavailable: connect to 127.0.0.1:1, 127.0.0.1:2: "},
-		"no address":         {"nats://[", natsbroker.Options{}, "parse"},
+		"nobody, no scheme":  {"secret@127.0.0.1:1", natsbroker.Options{}, "unavailable: connect to 127.0.0.1:1: "},
+		"no URL":             {"nats://127.0.0.1:1, nats://user:secret%@host", natsbroker.Options{}, "address 2 of 2"},
+		"no address":         {"", natsbroker.Options{}, "address 1 of 1"},
+		"bytes":              {s.URL(), natsbroker.Options{Bytes: 1}, "1 bytes: at least 4096"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -253,6 +256,9 @@ func TestConnectRefuses(t *testing.T) {
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("Connect: %v, want an error with %q", err, c.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("Connect tells a secret: %v", err)
 			}
 		})
 	}

@@ -56,6 +56,10 @@ func (b *Broker) connect(ctx context.Context) error {
 }
 
 func (b *Broker) dial(timeout time.Duration) (*connection, error) {
+	at, err := hosts(b.urls)
+	if err != nil {
+		return nil, err
+	}
 	own := []nats.Option{
 		nats.Timeout(timeout),
 		nats.MaxReconnects(-1),
@@ -73,7 +77,7 @@ func (b *Broker) dial(timeout time.Duration) (*connection, error) {
 	}
 	nc, err := nats.Connect(b.urls, append(append([]nats.Option(nil), b.o.NATS...), own...)...)
 	if err != nil {
-		return nil, unavailable(fmt.Errorf("connect to %s: %w", hosts(b.urls), err))
+		return nil, unavailable(fmt.Errorf("connect to %s: %w", at, err))
 	}
 	c := &connection{Conn: nc}
 	if err := b.prepare(c); err != nil {
@@ -167,15 +171,19 @@ func (b *Broker) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
 	b.log.say(natsError, "natsbroker: "+err.Error(), "subject", subject)
 }
 
-// hosts are those of the servers at urls, without the credentials that may stand before them.
-func hosts(urls string) string {
+// hosts are those of the servers at urls. Neither they nor an error have the credentials that may stand there.
+func hosts(urls string) (string, error) {
 	var all []string
-	for _, s := range strings.Split(urls, ",") {
-		host := fmt.Sprintf("%d bytes that are no URL", len(s))
-		if u, err := url.Parse(strings.TrimSpace(s)); err == nil && u.Host != "" {
-			host = u.Host
+	list := strings.Split(urls, ",")
+	for i, s := range list {
+		if s = strings.TrimSpace(s); !strings.Contains(s, "://") {
+			s = "nats://" + s
 		}
-		all = append(all, host)
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" {
+			return "", fmt.Errorf("natsbroker: address %d of %d cannot be parsed as a URL", i+1, len(list))
+		}
+		all = append(all, u.Host)
 	}
-	return strings.Join(all, ", ")
+	return strings.Join(all, ", "), nil
 }

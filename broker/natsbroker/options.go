@@ -20,7 +20,7 @@ type Options struct {
 	// Messages kept over all topics, of which those to one topic that left together (Linger) count as one. If zero, 1,000,000. Negative: no limit.
 	Messages int
 	// Bytes kept over all topics, as the server counts them: data, topics and about 200 bytes for each message. The server sets them aside on its disk. If
-	// zero, 1 GiB. Negative: no limit.
+	// zero, 1 GiB; at least 4 KiB. Negative: no limit.
 	Bytes int
 	// Age is how long a message is kept. If zero, 1 h. Negative: no limit.
 	Age time.Duration
@@ -36,6 +36,8 @@ type Options struct {
 	// Logger is told what an operator should know: at most one line a minute of each kind. If nil, slog.Default().
 	Logger *slog.Logger
 }
+
+const leastBytes = 4 << 10
 
 var namespaces = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
@@ -60,6 +62,8 @@ func (o *Options) filled() (Options, error) {
 		return f, fmt.Errorf("natsbroker: %d replicas: only 1 to 5", f.Replicas)
 	case f.Linger > time.Second:
 		return f, fmt.Errorf("natsbroker: linger of %v: at most 1s", f.Linger)
+	case f.Bytes > 0 && f.Bytes < leastBytes:
+		return f, fmt.Errorf("natsbroker: %d bytes: at least %d", f.Bytes, leastBytes)
 	case f.Age > 0 && f.Age < 100*time.Millisecond:
 		return f, fmt.Errorf("natsbroker: age of %v: at least 100ms", f.Age)
 	}
