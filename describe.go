@@ -38,7 +38,7 @@ type ResumeSpec struct {
 }
 
 // Param is one source of one tagged field of the session. A field with several sources has one Param for each,
-// none of them required.
+// none of them required: where one has to be there, each Description says so.
 type Param struct {
 	Name        string
 	In          string // "path", "query", "header", "cookie" or "subprotocol" (Name is then a prefix)

@@ -295,7 +295,7 @@ func (s *session) decode(v reflect.Value, r *http.Request) []schema.Issue {
 			case p.field.Default != nil:
 				p.field.Plan.Decode(p.field.Default, v.FieldByIndex(p.index).Addr().Interface())
 			case p.field.Required:
-				issues = append(issues, schema.Issue{Path: path, Code: "required", Message: "is required"})
+				issues = append(issues, schema.Issue{Path: path, Code: "required", Message: p.isRequired()})
 			}
 			continue
 		}
@@ -456,7 +456,7 @@ func (s *session) describe() []Param {
 			list = append(list, Param{
 				Name:        src.name,
 				In:          src.in,
-				Description: orElse(p.field.Doc, comment.Field(p.owner, p.goName)),
+				Description: p.description(),
 				Required:    p.field.Required && len(p.sources) == 1,
 				Deprecated:  p.deprecated,
 				Schema:      append(json.RawMessage(nil), p.field.Plan.Schema()...),
@@ -464,6 +464,31 @@ func (s *session) describe() []Param {
 		}
 	}
 	return list
+}
+
+func (p *param) description() string {
+	text := orElse(p.field.Doc, comment.Field(p.owner, p.goName))
+	if p.field.Required && len(p.sources) > 1 {
+		text = strings.TrimSpace(text + " One of " + p.names("and") + " is required.")
+	}
+	return text
+}
+
+func (p *param) isRequired() string {
+	if len(p.sources) == 1 {
+		return "is required"
+	}
+	return "is required, as " + p.names("or")
+}
+
+// names lists the sources.
+func (p *param) names(conjunction string) string {
+	var all []string
+	for _, src := range p.sources {
+		all = append(all, src.in+" "+src.name)
+	}
+	last := len(all) - 1
+	return strings.Join(all[:last], ", ") + " " + conjunction + " " + all[last]
 }
 
 // resolve runs every Resolve on the session v.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -128,5 +129,23 @@ func TestRepeatedHeaders(t *testing.T) {
 	once := func(s string) bool { return seen[s][0] == seen[s][1] }
 	if !once("again "+texts[1][:200]) || once(texts[2]) || once("one secret of both") {
 		t.Errorf("in memory once: %t, too long %t, a secret %t", once("again "+texts[1][:200]), once(texts[2]), once("one secret of both"))
+	}
+}
+
+// TestOneOfSources: a parameter that may come in several ways is refused, and documented, with all of them.
+func TestOneOfSources(t *testing.T) {
+	type several struct {
+		Token string `query:"token" header:"X-Token" cookie:"token" doc:"Who you are."`
+	}
+	r := wsrouter.New[several](&wsrouter.Options{Logger: quiet})
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if want := `is required, as query token, header X-Token or cookie token`; w.Code != 400 || !strings.Contains(w.Body.String(), want) {
+		t.Errorf("refused with %d %s, want %q", w.Code, w.Body, want)
+	}
+	for _, p := range r.Describe().Params {
+		if want := "Who you are. One of query token, header X-Token and cookie token is required."; p.Required || p.Description != want {
+			t.Errorf("%s %s: required %v, %q, want %q", p.In, p.Name, p.Required, p.Description, want)
+		}
 	}
 }

@@ -46,7 +46,7 @@ func (l *ledger) subscribe(b *natsbroker.Broker, topics ...string) {
 }
 
 func (l *ledger) publish(b *natsbroker.Broker, topic, data string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	_, err := b.Publish(ctx, topic, []byte(data), broker.PublishOptions{})
 	l.mu.Lock()
