@@ -241,9 +241,12 @@ func TestConnectRefuses(t *testing.T) {
 		"no JetStream":       {none.URL(), natsbroker.Options{}, "JetStream"},
 		"no password":        {locked.URL(), natsbroker.Options{}, "Authorization"},
 		"no room":            {small.URL(), natsbroker.Options{}, "storage"},
-		"nobody":             {"nats://secret@127.0.0.1:1,nats://127.0.0.1:2", natsbroker.Options{}, "unavailable: connect to 127.0.0.1:1, 127.0.0.1:2: "},
-		"nobody, no scheme":  {"secret@127.0.0.1:1", natsbroker.Options{}, "unavailable: connect to 127.0.0.1:1: "},
+		"nobody":             {"nats://secret@127.0.0.1:1,nats://127.0.0.1:2", natsbroker.Options{}, "connect to 127.0.0.1:1, 127.0.0.1:2: broker: unavailable: "},
+		"nobody, no scheme":  {"secret@127.0.0.1:1", natsbroker.Options{}, "connect to 127.0.0.1:1: broker: unavailable: "},
 		"no URL":             {"nats://127.0.0.1:1, nats://user:secret%@host", natsbroker.Options{}, "address 2 of 2"},
+		"scheme":             {"http://user:secret@127.0.0.1", natsbroker.Options{}, "no URL of a NATS server"},
+		"port":               {"nats://127.0.0.1:99999", natsbroker.Options{}, "no URL of a NATS server"},
+		"schemes":            {"nats://127.0.0.1:1,ws://127.0.0.1:1", natsbroker.Options{}, "mixing"},
 		"no address":         {"", natsbroker.Options{}, "address 1 of 1"},
 		"bytes":              {s.URL(), natsbroker.Options{Bytes: 1}, "1 bytes: at least 4096"},
 	} {
@@ -256,6 +259,9 @@ func TestConnectRefuses(t *testing.T) {
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("Connect: %v, want an error with %q", err, c.want)
+			}
+			if what := "unavailable"; errors.Is(err, broker.ErrUnavailable) && !strings.Contains(c.want, what) {
+				t.Errorf("Connect: %v: it will not become better", err)
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") {
 				t.Errorf("Connect tells a secret: %v", err)

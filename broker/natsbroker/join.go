@@ -2,6 +2,7 @@ package natsbroker
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -148,16 +149,18 @@ func (b *Broker) runJoins() {
 
 func (b *Broker) join(batch []joinRequest) {
 	up, outage, _ := b.state.now()
-	p := b.proof()
+	p, c := b.proof(), b.conn.Load()
+	refused := c.refusal.Load()
 	for i := range batch {
 		r := &batch[i]
 		if !up {
 			r.err = broker.ErrUnavailable
-		} else if r.sub, r.err = b.conn.Load().ChanSubscribe(r.live, r.t.shard.arrived); r.err != nil {
+		} else if r.sub, r.err = c.ChanSubscribe(r.live, r.t.shard.arrived); r.err != nil {
 			r.err = unavailable(r.err)
 		}
 	}
 	at, epoch, err := b.last(up)
+	refusal := c.refusal.Load()
 	for _, s := range b.shards {
 		mine := slices.DeleteFunc(slices.Clone(batch), func(r joinRequest) bool { return r.t.shard != s })
 		if len(mine) == 0 {
@@ -172,6 +175,8 @@ func (b *Broker) join(batch []joinRequest) {
 					r.err = unavailable(err)
 				case now != outage || r.life.epoch != epoch:
 					r.err = broker.ErrUnavailable // what came meanwhile may be missing
+				case refusal != refused:
+					r.err = fmt.Errorf("natsbroker: the server refuses subscriptions: %w", refusal.why)
 				}
 				s.joined(r, at, p)
 			}
@@ -206,7 +211,7 @@ func (s *shard) joined(r joinRequest, at uint64, p proof) {
 	t := r.t
 	if s.topics[r.live] != t || r.life != s.life { // gone, or joined anew in another epoch
 		if r.sub != nil {
-			r.sub.Unsubscribe()
+			s.b.leaves.add(r.sub)
 		}
 		return
 	}
@@ -215,7 +220,7 @@ func (s *shard) joined(r joinRequest, at uint64, p proof) {
 	t.waiting = nil
 	if r.err != nil {
 		if r.sub != nil {
-			r.sub.Unsubscribe()
+			s.b.leaves.add(r.sub)
 		}
 		t.subs = slices.DeleteFunc(t.subs, func(x *subscriber) bool { return slices.Contains(waiting, x) })
 		if len(t.subs) == 0 {
@@ -234,7 +239,7 @@ func (s *shard) joined(r joinRequest, at uint64, p proof) {
 		t.again = false
 		s.b.keep.sweep() // for what the epoch has had so far
 	} else {
-		t.at, t.since = at, t.now(p)
+		t.at, t.since = at, p // and nothing dropped, which it may have been since the answer
 	}
 	for _, sub := range waiting {
 		sub.joined <- joined{at: s.life.position(at)}

@@ -125,6 +125,7 @@ func (b *Broker) checkStream(up bool, outage uint64) bool {
 		}
 		return false
 	}
+	b.conn.Load().look(info)
 	k := &b.keep
 	if l := b.life.Load(); epochOf(info) != l.epoch {
 		k.changed = true

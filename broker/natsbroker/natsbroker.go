@@ -26,6 +26,7 @@ type Broker struct {
 	log   *minuteLog
 	urls  string
 	conn  atomic.Pointer[connection]
+	dials atomic.Uint64 // of all connections
 	infos infos
 	life  atomic.Pointer[life]
 
@@ -37,9 +38,10 @@ type Broker struct {
 	linger   *linger.Linger
 	bundles  bundles
 
-	ctx  context.Context // ends with Close
-	stop context.CancelFunc
-	wg   sync.WaitGroup
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+	closing sync.Once
 
 	state      state
 	publishing sync.WaitGroup
@@ -118,10 +120,10 @@ func (b *Broker) Close(ctx context.Context) error {
 	wait(ctx, &b.publishing)
 	b.stop()
 	b.requests.fail(broker.ErrClosed)
-	b.conn.Load().Close()
+	b.closing.Do(func() { b.wg.Go(b.conn.Load().Close) }) // which may be writing, or connecting
 	b.state.set(broker.Down)
 	if !wait(ctx, &b.wg) {
-		return fmt.Errorf("natsbroker: Close: a handler is still running: %w", ctx.Err())
+		return fmt.Errorf("natsbroker: Close: a handler is still running, or the connection ends: %w", ctx.Err())
 	}
 	return nil
 }

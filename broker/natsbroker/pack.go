@@ -118,7 +118,7 @@ func (p *bundle) fits(m publication) bool {
 	if kept := p.b.o.Bytes; kept > 0 {
 		most = min(most, kept/leastPacks)
 	}
-	return n <= mostPacked && size <= most && int64(size+len(p.id)+headerRoom) <= p.b.conn.Load().MaxPayload()
+	return n <= mostPacked && size <= most && int64(size+len(p.id)+headerRoom) <= p.b.conn.Load().payload.Load()
 }
 
 // leave sends p, once, which nobody joins any more.

@@ -48,7 +48,7 @@ func (b *Broker) Publish(ctx context.Context, topic string, data []byte, o broke
 	} else {
 		m.id = b.newID()
 	}
-	if most := b.conn.Load().MaxPayload(); int64(len(data)+len(m.id)+headerRoom) > most {
+	if most := b.conn.Load().payload.Load(); int64(len(data)+len(m.id)+headerRoom) > most {
 		return broker.Position{}, fmt.Errorf("natsbroker: message of %d bytes with an id of %d: the NATS server takes at most %d together (max_payload)", len(data), len(m.id)+headerRoom, most)
 	}
 	if up, _, _ := b.state.now(); up && !m.foreign && ctx.Err() == nil {

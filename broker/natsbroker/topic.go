@@ -70,15 +70,15 @@ type standing struct {
 
 // proof is how much the connection has lost. While that does not change, everything behind arrives: a server on its own loses nothing else.
 type proof struct {
-	losses  uint64
+	dials   uint64
 	dropped int
-	alone   bool // the server is in no cluster, whose servers can lose each other
+	alone   bool // the server is in no cluster, whose servers can lose each other, and has refused no subscription
 }
 
 // proof is that of the connection, without what is dropped for a topic.
 func (b *Broker) proof() proof {
-	c := b.conn.Load()
-	return proof{losses: c.losses(), alone: c.ConnectedClusterName() == ""}
+	dials, c := b.dials.Load(), b.conn.Load()
+	return proof{dials: dials, alone: c.alone.Load() && c.refusal.Load() == nil}
 }
 
 // now is the proof that would hold if everything was read now.

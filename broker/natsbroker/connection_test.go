@@ -1,0 +1,149 @@
+package natsbroker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/wsrouter-go/wsrouter/broker"
+	"github.com/wsrouter-go/wsrouter/broker/natsbroker"
+)
+
+// forever is how long the client waits for a server that takes connections and says nothing.
+var forever = []nats.Option{nats.Timeout(time.Hour)}
+
+// Connect ends with its context.
+func TestConnectEnds(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	silent := make(chan net.Conn, 1)
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		silent <- c
+		cancel()
+	}()
+	_, err = natsbroker.Connect(ctx, "nats://"+ln.Addr().String(), &natsbroker.Options{NATS: forever})
+	if !errors.Is(err, broker.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+		t.Errorf("Connect: %v, want ErrUnavailable and context.Canceled", err)
+	}
+	(<-silent).Close()
+}
+
+// Nothing waits for a client that connects to a server that says nothing.
+func TestSilentServer(t *testing.T) {
+	s := startEmbedded(t, nil)
+	p := newProxy(t, s.Addr())
+	b := connect(t, p.url(), &natsbroker.Options{NATS: forever})
+	l := newLedger(t)
+	l.subscribe(b, topics(10)...)
+	st := states(b)
+	p.freeze()
+	until(t, st, broker.Down)
+	held := p.waiting()
+	await(t, "it connects again, and nothing passes", func() bool { return p.waiting() > held })
+	over := make(chan error)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, call := range []func() error{
+		func() error { _, err := b.Publish(t.Context(), "a", nil, broker.PublishOptions{}); return err },
+		func() error { _, _, err := b.Subscribe(t.Context(), "a", func(broker.Message) {}); return err },
+		func() error { _, err := b.History(t.Context(), "a", broker.Position{}, 1); return err },
+		func() error { b.Close(ended); return broker.ErrUnavailable },
+	} {
+		go func() { over <- call() }()
+		select {
+		case err := <-over:
+			if !errors.Is(err, broker.ErrUnavailable) {
+				t.Errorf("%v, want ErrUnavailable", err)
+			}
+		case <-time.After(patience):
+			t.Fatal("a call waits for the connection")
+		}
+	}
+}
+
+// A write that fails may have been of subscriptions, which the client forgets: the connection is another one then.
+func TestWriteFails(t *testing.T) {
+	s := startEmbedded(t, nil)
+	var d failing
+	b, other := closeLater(t, connect(t, s.URL(), &natsbroker.Options{NATS: []nats.Option{nats.SetCustomDialer(&d)}})), closeLater(t, connect(t, s.URL(), nil))
+	l := newLedger(t)
+	l.subscribe(b, topics(10)...)
+	st := states(b)
+	until(t, st, broker.Up)
+	d.fail.Store(true)
+	err := l.publish(b, "topic-0", "while it fails")
+	until(t, st, broker.Down)
+	until(t, st, broker.Up)
+	l.mustPublish(other, 1, topics(10)...)
+	if n := l.settle(b); n > 0 {
+		t.Errorf("%d losses were told of messages that the stream has", n)
+	}
+	t.Logf("Publish: %v", err)
+}
+
+// failing dials connections of which the next write fails as one of a full socket does.
+type failing struct{ fail atomic.Bool }
+
+func (d *failing) Dial(network, addr string) (net.Conn, error) {
+	c, err := net.Dial(network, addr)
+	return &failingConn{c, d}, err
+}
+
+type failingConn struct {
+	net.Conn
+	d *failing
+}
+
+func (c *failingConn) Write(p []byte) (int, error) {
+	if c.d.fail.CompareAndSwap(true, false) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return c.Conn.Write(p)
+}
+
+// A subscription that the server refuses fails, or its topic still hears what it misses, or that it cannot be had any more.
+func TestSubscriptionsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "nats.conf")
+	if err := os.WriteFile(file, []byte("max_subscriptions: 6"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startProcess(t, "-c", file)
+	o := &natsbroker.Options{Messages: 20}
+	b, other := closeLater(t, connect(t, s.url(), o)), closeLater(t, connect(t, s.url(), o))
+	var heard [10]atomic.Bool
+	refused := 0
+	for i, topic := range topics(len(heard)) {
+		_, _, err := b.Subscribe(t.Context(), topic, func(broker.Message) { heard[i].Store(true) })
+		if err != nil {
+			heard[i].Store(true)
+			refused++
+			if !strings.Contains(err.Error(), "refuses subscriptions: nats: server maximum subscriptions exceeded") {
+				t.Errorf("Subscribe: %v", err)
+			}
+		}
+	}
+	l := newLedger(t)
+	l.mustPublish(other, 1, topics(len(heard))...)
+	l.mustPublish(other, 30, "another")
+	for i := range heard {
+		await(t, fmt.Sprintf("topic %d has heard something", i), heard[i].Load)
+	}
+	t.Logf("%d of %d refused", refused, len(heard))
+}
