@@ -623,8 +623,12 @@ func TestResumeParam(t *testing.T) {
 			t.Errorf("%s: %d %s", name, res.StatusCode, body)
 		}
 	}
-	if res := wstest.Refused(t, r, "/?resume=%7B%7D&resume=%7B%7D"); res.StatusCode != 400 {
-		t.Errorf("twice: %d", res.StatusCode)
+	for name, query := range map[string]string{
+		"twice": "resume=%7B%7D&resume=%7B%7D", "no percent": "resume=%zz", "semicolon": "a=b&resume=%7B%22a;b%22:%22x-1%22%7D", "escaped name": "%72esume=%",
+	} {
+		if res := wstest.Refused(t, r, "/?"+query); res.StatusCode != 400 || !strings.Contains(bodyOf(res), `"/query/resume"`) {
+			t.Errorf("%s: %d", name, res.StatusCode)
+		}
 	}
 	wstest.Dial(t, r, "/?resume="+url.QueryEscape(`{}`)).Close()
 	wstest.Dial(t, r, "/?resume="+url.QueryEscape(`{"a":"x-1"}`)).Close() // nobody joins it

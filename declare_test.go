@@ -246,6 +246,7 @@ var declarations = []struct {
 	}},
 	{"Payload equal to the discriminator", func(*wsrouter.Router[none]) { wsrouter.New[none](&wsrouter.Options{Payload: "type"}) }},
 	{"IDMember equal to the discriminator", func(*wsrouter.Router[none]) { wsrouter.New[none](&wsrouter.Options{IDMember: "type"}) }},
+	{"broker that is nil", func(*wsrouter.Router[none]) { wsrouter.New[none](&wsrouter.Options{Broker: (*flaky)(nil)}) }},
 	{"negative Outbox", func(*wsrouter.Router[none]) { wsrouter.New[none](&wsrouter.Options{Outbox: -1}) }},
 	{"no such Overflow", func(*wsrouter.Router[none]) { wsrouter.New[none](&wsrouter.Options{Overflow: 9}) }},
 	{"subprotocol that is no token", func(*wsrouter.Router[none]) {

@@ -19,6 +19,7 @@ type Spec struct {
 	Binary             bool   // JSON travels in binary frames
 	Subprotocols       []string
 	Params             []Param
+	Broker             bool        // rooms are those of several processes, which may not reach each other
 	Resume             *ResumeSpec // nil: a client that comes back starts afresh
 	Resolves           bool        // the session has a Resolve, which may refuse the upgrade with any status
 	Refuses            []int       // statuses of a refused upgrade beside 400, 403, 426 and 503, which any may get
@@ -89,6 +90,7 @@ func (r *router) describe() Spec {
 		Compression:   o.Compression != nil,
 		RateClose:     o.RateClose,
 		Params:        r.params(),
+		Broker:        o.Broker != nil,
 		Resume:        r.resumeSpec(),
 		Resolves:      len(r.session.resolvers) > 0,
 		Sends:         r.describeSent(r.sends),

@@ -76,7 +76,7 @@ func (f *feed) open() {
 	at, leave, err := f.hub.broker.SubscribeBatches(ctx, f.topic, f.receive)
 	cancel()
 	if err != nil {
-		f.err = fmt.Errorf("wsrouter: Join: subscribe: %w", err)
+		f.err = f.room.failed(f.room.joinCall(), err)
 		f.hub.router.rooms.abandon(f.room)
 		f.cancel()
 		close(f.ready)

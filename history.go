@@ -266,9 +266,12 @@ func (f *feed) ask() {
 		cancel()
 		var casts []*cast
 		for _, msg := range list {
-			if c, err := f.hub.decode(f.room.place, f.prefix, msg); err == nil {
-				casts = append(casts, c)
+			c, err := f.hub.decode(f.room.place, f.prefix, msg)
+			if err != nil {
+				f.hub.refuse(f.topic, err)
+				continue
 			}
+			casts = append(casts, c)
 		}
 		failed = err != nil
 		f.learn(since, list, casts, err)

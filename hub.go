@@ -188,7 +188,14 @@ func (h *hub) publish(ctx context.Context, p place, e *envelope) error {
 	_, err := h.broker.Publish(ctx, p.topic(), e.append(nil), broker.PublishOptions{})
 	if err != nil {
 		h.counts.unpublished.Add(1)
-		return fmt.Errorf("wsrouter: publish: %w", err)
+		call := "Broadcast"
+		switch {
+		case e.kind == kindBye:
+			call = "CloseUser"
+		case p.kind == ofUser:
+			call = "SendTo"
+		}
+		return p.failed(call, err)
 	}
 	h.counts.published.Add(1)
 	return nil

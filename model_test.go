@@ -191,7 +191,7 @@ func joinRooms(r *wsrouter.Router[inRooms]) {
 	r.OnConnect(func(_ context.Context, c *wsrouter.Conn[inRooms]) error {
 		for _, room := range c.Session.Rooms {
 			if err := r.Room(room).Join(c); err != nil {
-				return wsrouter.Close(1013, "try again later")
+				return err
 			}
 		}
 		return nil

@@ -32,8 +32,8 @@ import (
 // resumes gets the newest of each key since its position, maybe once more. So does what is no JSON object.
 type Resume struct {
 	// Param is the query parameter of the handshake in which a client that comes back presents the positions it has reached: a JSON object from
-	// room to [RoomPosition].At, of at most 8 KiB and 128 rooms. Anything else is refused with 400; a position that says nothing here only
-	// means a Resync. If empty, "resume".
+	// room to [RoomPosition].At, of at most 8 KiB and 128 rooms: where long names make more than that, it leaves out rooms that may begin afresh. Anything
+	// else is refused with 400; a position that says nothing here only means a Resync. If empty, "resume".
 	Param string
 	// Member of every message of a room that holds its [RoomPosition]. If empty, "position".
 	Member string
@@ -185,15 +185,19 @@ func (r *router) checkResume(c *conn, req *http.Request) *refusal {
 	if s == nil {
 		return nil
 	}
-	values := req.URL.Query()[s.Param]
-	if len(values) == 0 {
+	q := parseQuery(req.URL)
+	values, broken := q.values[s.Param], q.isBroken(s.Param)
+	if len(values) == 0 && !broken {
 		return nil
 	}
 	issue := schema.Issue{Path: "/query/" + pointerEscape(s.Param)}
 	var err error
-	if len(values) > 1 {
+	switch {
+	case broken:
+		issue.Code, err = "encoding", errors.New(notEncoded)
+	case len(values) > 1:
 		issue.Code, err = "duplicate", fmt.Errorf("is given %d times, want one value", len(values))
-	} else {
+	default:
 		issue.Code = "resume"
 		c.more().presented, err = parsePositions(values[0])
 	}
@@ -254,17 +258,27 @@ func (c *conn) resume() {
 		if c.ctx.Err() != nil {
 			return
 		}
-		if err := r.onResume(&c.ctx, c, name); err != nil {
-			c.refuseRoom(name, err)
-			continue
+		err := r.onResume(&c.ctx, c, name)
+		refused := err != nil && !errors.Is(err, broker.ErrUnavailable)
+		if err == nil {
+			err = r.joinRoom(name, c)
+			refused = isFinal(err)
 		}
-		err := r.joinRoom(name, c)
-		if err != nil && c.ctx.Err() == nil { // it keeps its positions and tries another time, perhaps another node
+		switch {
+		case err == nil || c.ctx.Err() != nil:
+		case refused:
+			c.refuseRoom(name, err)
+		default: // it keeps its positions and tries another time, perhaps another node
 			c.logger().Warn("wsrouter: room not resumed, connection closed", "room", brief(name), "err", err)
-			c.close(1013, "try again later")
+			c.close(1013, tryLater)
 			return
 		}
 	}
+}
+
+// isFinal reports whether a join would fail another time too.
+func isFinal(err error) bool {
+	return errors.Is(err, errRooms) || errors.Is(err, errInfo)
 }
 
 // refuseRoom tells the client that it is not in a room, not why.
@@ -338,7 +352,7 @@ func (f *feed) seat(c *conn, missed *position) (flush bool, err error) {
 	case c.membership(m) >= 0: // another goroutine was quicker
 		return false, nil
 	case m.kind == ofRoom && c.rooms() >= maxRooms:
-		return false, errRooms
+		return false, m.failed("Join", errRooms)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	crand "crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -104,17 +105,19 @@ func (p *roll) recover(then func()) {
 	}
 }
 
+var errInfo = errors.New("presence info")
+
 // infoOf is what others see of c in a room, as JSON.
 func (p *roll) infoOf(c *conn, room string) ([]byte, error) {
 	info, err := p.plan.Append(nil, p.info(c, room), nil)
 	if err != nil {
-		return nil, fmt.Errorf("wsrouter: Join: encode presence info: %w", err)
+		return nil, fmt.Errorf("wsrouter: Join: room %q: %w: %w", room, errInfo, err)
 	}
 	if len(info) > presence.MaxInfo {
-		return nil, fmt.Errorf("wsrouter: Join: the presence info has %d bytes as JSON, more than %d", len(info), presence.MaxInfo)
+		return nil, fmt.Errorf("wsrouter: Join: room %q: %w: it has %d bytes as JSON, more than %d", room, errInfo, len(info), presence.MaxInfo)
 	}
 	if issues := p.plan.Validate(info); issues != nil {
-		return nil, fmt.Errorf("wsrouter: Join: the presence info breaks the rules of %v: %s %s", p.typ, orElse(issues[0].Path, "/"), issues[0].Message)
+		return nil, fmt.Errorf("wsrouter: Join: room %q: %w: it breaks the rules of %v: %s %s", room, errInfo, p.typ, orElse(issues[0].Path, "/"), issues[0].Message)
 	}
 	return info, nil
 }

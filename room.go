@@ -119,7 +119,24 @@ const (
 	maxRooms = 128 // of a connection
 )
 
-var errRooms = fmt.Errorf("wsrouter: Join: the connection is in %d rooms, which is the most", maxRooms)
+var errRooms = fmt.Errorf("the connection is in %d rooms, which is the most", maxRooms)
+
+// joinCall is what adds a connection to a place.
+func (p place) joinCall() string {
+	if p.kind == ofUser {
+		return "SetUser"
+	}
+	return "Join"
+}
+
+// failed is the error of a call for a place.
+func (p place) failed(call string, err error) error {
+	kind := "room"
+	if p.kind == ofUser {
+		kind = "user"
+	}
+	return fmt.Errorf("wsrouter: %s: %s %q: %w", call, kind, p.name, err)
+}
 
 // checkRoom fails for what is no name of a room.
 func (r *router) checkRoom(call, name string) error {
@@ -195,7 +212,7 @@ func (r *rooms) enter(p place, c *conn) (*room, error) {
 		return nil, nil
 	}
 	if p.kind == ofRoom && c.rooms() >= maxRooms {
-		return nil, errRooms
+		return nil, p.failed("Join", errRooms)
 	}
 	if m == nil {
 		p.name = strings.Clone(p.name) // it may be part of a message

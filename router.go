@@ -132,7 +132,7 @@ func (r *Router[S]) Dispatch(fn func(ctx context.Context, c *Conn[S], routes *Ro
 	}
 }
 
-// Room names a set of connections, of this process or, with [Options.Broker], of all that share the broker. It costs nothing until somebody joins and vanishes with its last member.
+// Room names a set of connections, of this router or, with [Options.Broker], of all routers that share the broker. It costs nothing until somebody joins and vanishes with its last member.
 func (r *Router[S]) Room(name string) Room[S] { return Room[S]{r.core, name} }
 
 // Describe freezes the router and returns all that documents and clients need, as plain data owned by the caller.

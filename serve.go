@@ -9,9 +9,13 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"github.com/wsrouter-go/wsrouter/broker"
 	"github.com/wsrouter-go/wsrouter/internal/wsconn"
 	"github.com/wsrouter-go/wsrouter/schema"
 )
+
+// tryLater is the reason of a close for what may soon be over.
+const tryLater = "try again later"
 
 // Open runs OnConnect: it implements wsconn.Handler, as what follows does.
 func (c *conn) Open() {
@@ -33,6 +37,9 @@ func (c *conn) Open() {
 		c.answer(failure, nil)
 		c.close(1008, shorten(failure.Code))
 	case over(&c.ctx, err) && c.socket.Over():
+	case errors.Is(err, broker.ErrUnavailable):
+		c.logRefused(codeUnavailable, "in", c.phase.String(), "err", err)
+		c.close(1013, tryLater)
 	default: // also ErrClosed of another connection: this one has not been let in
 		c.logger().Error("wsrouter: OnConnect failed", "err", err)
 		c.close(1011, "internal error")
@@ -262,6 +269,10 @@ func (c *conn) settle(f Frame, err error) Outcome {
 	case over(&c.ctx, err), errors.Is(err, ErrDropped): // of drops the outbox has told, once for each episode
 		c.logger().Debug("wsrouter: handler saw the end, or a full outbox", "err", err)
 		return OutcomeOver
+	case errors.Is(err, broker.ErrUnavailable):
+		c.logRefused(codeUnavailable, "in", c.phase.String(), "err", err)
+		c.answer(&Error{Code: codeUnavailable, Detail: "the server cannot reach the others: try again later"}, c.router.correlationID(f.Data))
+		return OutcomeFailed
 	}
 	c.logger().Error("wsrouter: handler failed", "in", c.phase.String(), "err", err)
 	c.answer(&Error{Code: codeInternal, Detail: "internal error"}, c.router.correlationID(f.Data))

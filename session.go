@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"reflect"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -290,6 +291,10 @@ func (s *session) decode(v reflect.Value, r *http.Request) []schema.Issue {
 		p := &s.params[i]
 		src, values := at.first(p.sources)
 		path := "/" + src.in + "/" + pointerEscape(src.name)
+		if src.in == "query" && at.query.isBroken(src.name) {
+			issues = append(issues, schema.Issue{Path: path, Code: "encoding", Message: notEncoded})
+			continue
+		}
 		if values == nil {
 			switch {
 			case p.field.Default != nil:
@@ -405,13 +410,41 @@ func isBare(t reflect.Type) bool {
 // reader finds parameters in a request.
 type reader struct {
 	request *http.Request
-	query   url.Values
+	query   *query
 }
+
+// query is that of a URL. net/url leaves out what it cannot read.
+type query struct {
+	values url.Values
+	broken []string // names of what is left out
+}
+
+const notEncoded = "is not URL-encoded: %, ; and & stand for themselves only as %25, %3B and %26"
+
+func parseQuery(u *url.URL) *query {
+	values, err := url.ParseQuery(u.RawQuery)
+	q := &query{values: values}
+	if err == nil {
+		return q
+	}
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		if _, err := url.ParseQuery(pair); err != nil {
+			name, _, _ := strings.Cut(pair, "=")
+			if plain, err := url.QueryUnescape(name); err == nil {
+				name = plain
+			}
+			q.broken = append(q.broken, name)
+		}
+	}
+	return q
+}
+
+func (q *query) isBroken(name string) bool { return q != nil && slices.Contains(q.broken, name) }
 
 // first returns the first source that is present, with its values; else the first of all.
 func (a *reader) first(sources []source) (source, []string) {
 	for _, src := range sources {
-		if values := a.values(src); len(values) > 0 {
+		if values := a.values(src); len(values) > 0 || src.in == "query" && a.query.isBroken(src.name) {
 			return src, values
 		}
 	}
@@ -427,9 +460,9 @@ func (a *reader) values(src source) []string {
 		}
 	case "query":
 		if a.query == nil {
-			a.query = a.request.URL.Query()
+			a.query = parseQuery(a.request.URL)
 		}
-		return a.query[src.name]
+		return a.query.values[src.name]
 	case "header":
 		return a.request.Header.Values(src.name)
 	case "cookie":

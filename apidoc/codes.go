@@ -16,8 +16,8 @@ var closeCodes = []struct {
 	{pageFact{"1007", "Text that is not UTF-8."}, true},
 	{pageFact{"1008", "Refused after it was opened: not allowed, too many messages, or one in too many frames or not complete in time. The reason, or the error reply before it, says which."}, true},
 	{pageFact{"1009", "A message larger than the server takes."}, true},
-	{pageFact{"1011", "The server failed while it handled a message. Its log says why."}, true},
-	{pageFact{"1013", "The client read too slowly, and what waited for it, or for all clients together, outgrew the server's limit."}, true},
+	{pageFact{"1011", "The server failed, while the client came or while it handled a message. Its log says why."}, true},
+	{pageFact{"1013", "The client read too slowly, and what waited for it, or for all clients together, outgrew the server's limit. Or the reason is \"try again later\": the server cannot reach others that it needs, so connect again, later."}, true},
 	{pageFact{"4401", "The credentials have expired. Sign in, and connect again."}, true},
 }
 
@@ -27,15 +27,16 @@ var errorCodes = []pageFact{
 	{"unknown_type", "No message has this name. The issue says which there are, and the nearest."},
 	{"validation_failed", "The message breaks a rule of its schema; the issues say which, and where."},
 	{"rate_limited", "Too many messages, or bytes, in a second: this one was not handled. Send it again, later."},
+	{"unavailable", "The server cannot reach those that the message is for. Send it again, later."},
 	{"internal", "The server failed to handle the message. Its log says why; the connection goes on."},
 }
 
 // errorCodes are those that e answers with.
 func (e *endpoint) errorCodes() *ordered.Object {
-	limited := e.limitsRate() && !e.RateClose
+	leftOut := map[string]bool{"rate_limited": !e.limitsRate() || e.RateClose, "unavailable": !e.Broker}
 	codes := ordered.New()
 	for _, c := range errorCodes {
-		if c.Name != "rate_limited" || limited {
+		if !leftOut[c.Name] {
 			codes.Set(c.Name, c.Value)
 		}
 	}

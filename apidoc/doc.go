@@ -56,7 +56,7 @@
 // AsyncAPI has no words there are extensions:
 //
 //	x-websocket      of a channel: subprotocols, messageType, discriminator, payload, id, resume and limits as in OpenAPI; closeCodes, those of the
-//	                 server itself; errorCodes, those of the library in the error reply (rate_limited where there is a rate). An application may have more of both
+//	                 server itself; errorCodes, those of the library in the error reply (rate_limited where there is a rate, unavailable where there is a broker). An application may have more of both
 //	x-schema         of a parameter: its schema, if it is more than a string with an enum
 //	x-cookies        of a ws binding: a schema of the cookies
 //	x-discriminator  of a message: {propertyName, value}, or values if it has several names

@@ -51,7 +51,8 @@ type PublishOptions struct {
 // there is nothing to create or delete. Its methods are safe from any goroutine.
 type Broker interface {
 	// Publish returns when the broker has accepted data, with its place (Epoch and Seq), or fails with ErrUnknownOutcome, ErrUnavailable,
-	// ErrClosed or, if nothing was sent yet, ctx's error. Calls of one goroutine keep their order. data may be changed after the return.
+	// ErrClosed or, if nothing was sent yet, ctx's error. Calls of one goroutine keep their order,
+	// but that one with an unknown outcome may arrive after later ones. data may be changed after the return.
 	Publish(ctx context.Context, topic string, data []byte, o PublishOptions) (Position, error)
 	// Subscribe calls h for every message after the position that it returns, one at a time, in order, each once, those published through this broker as
 	// those of others. h must not block for long, nor call unsubscribe and wait for it. Where messages are lost, h is told by Message.Lost, at

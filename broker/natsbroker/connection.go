@@ -111,6 +111,7 @@ func (b *Broker) open(c *connection) (err error) {
 			c.Close()
 		}
 	}()
+	c.payload.Store(c.MaxPayload())
 	if !c.serverHas(2, 11) {
 		return fmt.Errorf("the server has version %s: at least 2.11 is needed", c.ConnectedServerVersion())
 	}

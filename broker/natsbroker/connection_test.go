@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -146,4 +147,84 @@ func TestSubscriptionsRefused(t *testing.T) {
 		await(t, fmt.Sprintf("topic %d has heard something", i), heard[i].Load)
 	}
 	t.Logf("%d of %d refused", refused, len(heard))
+}
+
+// A message that is dropped between the answer to a join and its end is missed, and that is told if it cannot be had any more.
+func TestDroppedAtJoin(t *testing.T) {
+	undo := natsbroker.SetArrivals(1)
+	s := startEmbedded(t, nil)
+	p := newProxy(t, s.Addr())
+	o := &natsbroker.Options{Messages: 20}
+	b, other := closeLater(t, connect(t, p.url(), o)), closeLater(t, connect(t, s.URL(), o))
+	undo()
+	publish := func(topic, data string) {
+		t.Helper()
+		if _, err := other.Publish(t.Context(), topic, []byte(data), broker.PublishOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Every shard has a handler that runs, and what arrives meanwhile is dropped.
+	publish("first", "")
+	var held atomic.Int32
+	gate := make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(open)
+	for _, topic := range topics(12) {
+		if _, _, err := b.SubscribeBatches(t.Context(), topic, func([]broker.Message) { held.Add(1); <-gate }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 4 {
+		for _, topic := range topics(12) {
+			publish(topic, "")
+		}
+	}
+	await(t, "handlers run", func() bool { return held.Load() >= 2 })
+	// The answer to a join and a message arrive together.
+	p.freezeBack()
+	had := p.waiting()
+	publish("topic-0", "")
+	await(t, "what comes back is held", func() bool { return p.waiting() > had })
+	seen := make(chan string, 100)
+	subs := s.Subscriptions()
+	if _, _, err := other.Subscribe(t.Context(), "b", func(m broker.Message) { seen <- string(m.Data) }); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var heard []broker.Message
+	joined := make(chan error, 1)
+	go func() {
+		_, _, err := b.Subscribe(t.Context(), "b", func(m broker.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			heard = append(heard, m)
+		})
+		joined <- err
+	}()
+	await(t, "the subscription is there", func() bool { return s.Subscriptions() >= subs+2 })
+	publish("b", "one")
+	<-seen
+	p.onlyBack() // what b asks for then does not come to the server
+	if err := <-joined; err != nil {
+		t.Fatal(err)
+	}
+	open()
+	for range 30 {
+		publish("another", "")
+	}
+	publish("b", "two")
+	<-seen
+	p.unfreeze()
+	last := func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(heard) == 0 {
+			return ""
+		}
+		return string(heard[len(heard)-1].Data)
+	}
+	await(t, "the second is heard", func() bool { return last() == "two" })
+	if len(heard) == 1 && !heard[0].Lost {
+		t.Errorf("heard only %q, and nothing of a loss", last())
+	}
 }

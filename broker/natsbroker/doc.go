@@ -35,7 +35,8 @@
 // Each message has an id, the caller's or one that is the node's random name and a counter, and the server takes an id once in two minutes.
 // Publish that gets no answer sends again under the same id, as long as ctx lasts and the server is sure to know the id (nine tenths of two minutes, or of [Options].Age if
 // that is less), and after that says [broker.ErrUnknownOutcome]. While there is no
-// connection nothing is kept for later: Publish fails with [broker.ErrUnavailable] at once. A dead connection without an end is found out in 3 s.
+// connection nothing is kept for later: Publish fails with [broker.ErrUnavailable] at once. A dead connection without an end is found out in 3 s, or in 2 s if it
+// takes nothing any more.
 //
 // Each message that comes alone wakes the server's goroutines and those of every node that hears it, which costs more than the message. So what a busy process
 // publishes leaves together, at multiples of 25 ms of the clock ([Options].Linger), the same moments on all nodes. A Publish waits 12 ms longer on average then, and nobody

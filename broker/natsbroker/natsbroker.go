@@ -58,6 +58,9 @@ type Broker struct {
 
 // Connect connects to the NATS servers at url, several with commas between, and makes the namespace's stream if there is none. The servers must have JetStream
 // and be of version 2.11 or later. Limits of a stream that is there are changed to those of o. ctx bounds Connect only. If o is nil, every field is zero.
+//
+// It is one try, which fails with ErrUnavailable if no server is there, or has the stream, yet: a service that may start before its NATS calls it again, and logs the
+// error. What will not become better, such as an address that is none, other limits than the server allows or wrong credentials, fails with another error.
 func Connect(ctx context.Context, url string, o *Options) (*Broker, error) {
 	filled, err := o.filled()
 	if err != nil {

@@ -206,6 +206,14 @@ func (p *proxy) freezeBack() {
 	p.back = make(chan struct{})
 }
 
+// onlyBack lets pass what comes from the server, and nothing else.
+func (p *proxy) onlyBack() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.back)
+	p.pass = make(chan struct{})
+}
+
 func (p *proxy) unfreeze() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

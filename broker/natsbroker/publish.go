@@ -33,7 +33,7 @@ func checkTopic(topic string) error {
 // Publish returns when the stream has stored data. While there is no connection it fails at once. Where many are published it waits for a moment
 // ([Options].Linger); if ctx ends then, data leaves at once, with what else waits for its topic, and the error is ErrUnknownOutcome. Where a connection is lost behind the
 // sending it is sent again under the same id, while ctx lasts, or 5 s if ctx has no deadline, and 108 s at most. What the server refuses, such as a message above its limit, fails with another
-// error.
+// error. Until the connection to a server that takes nothing any more is given up, for 2 s, it may return that much after the end of ctx.
 func (b *Broker) Publish(ctx context.Context, topic string, data []byte, o broker.PublishOptions) (broker.Position, error) {
 	if err := checkTopic(topic); err != nil {
 		return broker.Position{}, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -58,10 +59,15 @@ func newChat(node string, b broker.Broker) *wsrouter.Router[Session] {
 
 // connect waits for the broker: nodes may start in any order, and while it is away.
 func connect(ctx context.Context, url string) (*natsbroker.Broker, error) {
+	said := ""
 	for {
 		b, err := natsbroker.Connect(ctx, url, nil)
 		if !errors.Is(err, broker.ErrUnavailable) {
 			return b, err
+		}
+		if said != err.Error() {
+			said = err.Error()
+			slog.Warn("waiting for the broker", "err", err)
 		}
 		select {
 		case <-ctx.Done():
