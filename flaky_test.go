@@ -26,14 +26,14 @@ func newFlaky(seed uint64, o *broker.Options) *flaky {
 	return &flaky{Broker: broker.New(o), rand: rand.New(rand.NewPCG(seed, 1)), published: map[string][]uint64{}, histories: map[string][]time.Time{}}
 }
 
-func (b *flaky) happens(p float64) bool {
+func (b *flaky) happens(p *float64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return p > 0 && b.rand.Float64() < p
+	return *p > 0 && b.rand.Float64() < *p
 }
 
 func (b *flaky) Publish(ctx context.Context, topic string, data []byte, o broker.PublishOptions) (broker.Position, error) {
-	if b.happens(b.publishFails) {
+	if b.happens(&b.publishFails) {
 		return broker.Position{}, broker.ErrUnavailable
 	}
 	p, err := b.Broker.Publish(ctx, topic, data, o)
@@ -43,7 +43,7 @@ func (b *flaky) Publish(ctx context.Context, topic string, data []byte, o broker
 	b.mu.Lock()
 	b.published[topic] = append(b.published[topic], p.Seq)
 	b.mu.Unlock()
-	if b.happens(b.publishUnknown) {
+	if b.happens(&b.publishUnknown) {
 		return broker.Position{}, broker.ErrUnknownOutcome
 	}
 	return p, nil
@@ -53,17 +53,17 @@ func (b *flaky) History(ctx context.Context, topic string, since broker.Position
 	b.mu.Lock()
 	b.histories[topic] = append(b.histories[topic], time.Now())
 	b.mu.Unlock()
-	if b.happens(b.historyFails) {
+	if b.happens(&b.historyFails) {
 		return nil, broker.ErrUnavailable
 	}
 	return b.Broker.(broker.Historian).History(ctx, topic, since, limit)
 }
 
 func (b *flaky) Subscribe(ctx context.Context, topic string, h func(broker.Message)) (broker.Position, func() error, error) {
-	if b.happens(b.subscribeSlow) {
+	if b.happens(&b.subscribeSlow) {
 		time.Sleep(50 * time.Millisecond)
 	}
-	if b.happens(b.subscribeFails) {
+	if b.happens(&b.subscribeFails) {
 		return broker.Position{}, nil, broker.ErrUnavailable
 	}
 	s := &losing{broker: b, h: h}
@@ -74,7 +74,7 @@ func (b *flaky) Subscribe(ctx context.Context, topic string, h func(broker.Messa
 	b.mu.Lock()
 	b.subs++
 	b.mu.Unlock()
-	if b.happens(b.subscribeSlow) {
+	if b.happens(&b.subscribeSlow) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	return at, func() error {
@@ -99,7 +99,7 @@ type losing struct {
 func (s *losing) receive(m broker.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.broker.happens(s.broker.loses) {
+	if s.broker.happens(&s.broker.loses) {
 		s.broker.mu.Lock()
 		s.broker.lost++
 		s.broker.mu.Unlock()
