@@ -242,14 +242,21 @@ const (
 	longestPause   = 60 * time.Millisecond
 	fullBatch      = 5 // messages; a smaller round has a shorter pause
 
+	// Writes have a third of the time at most, but for longestPause. Where the machine is slow, or has much else to do, rounds would follow each other without a pause
+	// otherwise, each with a few messages.
+	restAfterWrites = 2
+
 	// A round that fills a quarter of an outbox says that there are many more to come, or were: those who read quickly need the time to do so. It is
 	// counted from the round's end, because a flush only begins a write that the network does not take at once.
 	backlogPause = 10 * time.Millisecond
 )
 
-// pauseAfter is how long after the beginning of a round of n messages for so many members the next one may begin.
-func pauseAfter(n, members int) time.Duration {
+// pauseAfter is how long after the beginning of a round of n messages for so many members, which took some time, the next one may begin.
+func pauseAfter(n, members int, took time.Duration) time.Duration {
 	pause := min(time.Duration(members)*pausePerMember, longestPause)
+	if members > fewMembers {
+		pause = max(pause, took+min(restAfterWrites*took, longestPause))
+	}
 	return pause * time.Duration(min(n, fullBatch)-1) / (fullBatch - 1)
 }
 
@@ -288,7 +295,7 @@ func (f *feed) handRound() bool {
 		f.hub.router.loop.FlushAll(sockets, func() { f.round <- struct{}{} })
 		<-f.round
 	}
-	f.pause = begun.Add(pauseAfter(len(batch), len(sockets)))
+	f.pause = begun.Add(pauseAfter(len(batch), len(sockets), time.Since(begun)))
 	if sum(batch) >= f.hub.router.opts.Outbox/4 {
 		f.pause = latest(f.pause, time.Now().Add(backlogPause))
 	}
