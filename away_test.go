@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/broker"
+	"github.com/wsrouter-go/wsrouter/wstest"
 )
 
 // TestBrokerAway: who comes is sent away to come again, who stays is told, and no failure of the server's is logged. Errors name the call and the place.
@@ -66,7 +66,7 @@ func TestResumeNever(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := connect(t, r, "/?resume="+url.QueryEscape(string(text)), nil)
-		time.Sleep(time.Second)
+		synctest.Wait()
 		refused, joined := []string{}, 0
 		for _, frame := range c.got() {
 			var m struct{ Type, Room, Reason string }
@@ -85,10 +85,43 @@ func TestResumeNever(t *testing.T) {
 		}
 		c.close()
 		c = connect(t, r, "/?resume="+url.QueryEscape(strings.Replace(string(text), "bad", "good", 1)), nil)
-		time.Sleep(time.Second)
+		synctest.Wait()
 		if all := strings.Join(c.got(), "\n"); strings.Count(all, `"reason":"refused"`) != 1 || strings.Contains(all, "close") {
 			t.Errorf("with a room too many: %.500s", all)
 		}
 		c.close()
+	})
+}
+
+// TestResumeLater: an OnResume that finds the broker away refuses nothing, the client comes again.
+func TestResumeLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := resumable(broker.New(nil), wsrouter.Resume{})
+		r.OnResume(func(context.Context, *wsrouter.Conn[inRoom], string) error {
+			return fmt.Errorf("who may: %w", broker.ErrUnavailable)
+		})
+		c := connect(t, r, "/?resume="+url.QueryEscape(`{"a":"x-1"}`), nil)
+		synctest.Wait()
+		expect(t, "who comes back", c.got(), []string{"close 1013 try again later"})
+	})
+}
+
+// TestMissedMalformed: what cannot be replayed is counted, as what cannot be delivered.
+func TestMissedMalformed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.New(nil)
+		at, err := b.Publish(t.Context(), "r/a", []byte("nothing of a router's"), broker.PublishOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Publish(t.Context(), "r/a", []byte("nor this"), broker.PublishOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		r := node(&wsrouter.Options{Broker: b, Resume: &wsrouter.Resume{}, Logger: quiet})
+		c := wstest.Dial(t, r, back("a", fmt.Sprintf("%s-%d", at.Epoch, at.Seq)))
+		if j := wstest.Expect[wsrouter.Joined](c); !*j.Recovered || r.Stats().Malformed != 1 {
+			t.Errorf("%d malformed, joined %+v", r.Stats().Malformed, j)
+		}
+		c.Close()
 	})
 }

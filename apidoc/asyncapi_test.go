@@ -13,6 +13,7 @@ import (
 
 	"github.com/wsrouter-go/wsrouter"
 	"github.com/wsrouter-go/wsrouter/apidoc"
+	"github.com/wsrouter-go/wsrouter/broker"
 	"github.com/wsrouter-go/wsrouter/internal/golden"
 )
 
@@ -421,22 +422,24 @@ func TestErrorCodesAreThoseOfTheLibrary(t *testing.T) {
 			t.Errorf("%s is not in %q", code, about)
 		}
 	}
-	if codes["rate_limited"] != nil {
-		t.Error("rate_limited is told where no rate is limited")
+	if codes["rate_limited"] != nil || codes["unavailable"] != nil {
+		t.Error("rate_limited is told where no rate is limited, or unavailable without a broker")
 	}
 	for _, tt := range []struct {
 		o    wsrouter.Options
+		code string
 		want bool
 	}{
-		{wsrouter.Options{MessagesPerSecond: 5}, true},
-		{wsrouter.Options{BytesPerSecond: 5}, true},
-		{wsrouter.Options{BytesPerSecond: 5, RateClose: true}, false},
+		{wsrouter.Options{MessagesPerSecond: 5}, "rate_limited", true},
+		{wsrouter.Options{BytesPerSecond: 5}, "rate_limited", true},
+		{wsrouter.Options{BytesPerSecond: 5, RateClose: true}, "rate_limited", false},
+		{wsrouter.Options{Broker: broker.New(nil)}, "unavailable", true},
 	} {
 		doc := apidoc.New("T", "1")
 		doc.Add("/ws", wsrouter.New[struct{}](&tt.o))
 		x := at(decode(t, doc.AsyncAPI()), "channels", "ws", "x-websocket")
-		if got := at(x, "errorCodes", "rate_limited") != nil; got != tt.want {
-			t.Errorf("%+v: rate_limited is told: %v", tt.o, got)
+		if got := at(x, "errorCodes", tt.code) != nil; got != tt.want {
+			t.Errorf("%+v: %s is told: %v", tt.o, tt.code, got)
 		}
 		if at(x, "closeCodes", "4401") == nil || at(x, "compression") != nil {
 			t.Errorf("%v", x)

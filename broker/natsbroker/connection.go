@@ -213,7 +213,7 @@ func (b *Broker) asyncError(c *connection, sub *nats.Subscription, err error) {
 func isRefusal(err error) bool {
 	said := err.Error()
 	return errors.Is(err, nats.ErrMaxSubscriptionsExceeded) ||
-		errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(said, "Subscription") && !strings.Contains(said, advisories[:len("$JS.EVENT.")])
+		errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(said, "Subscription") && !strings.Contains(said, `"$JS.EVENT.`)
 }
 
 // hosts are those of the servers at urls. Neither they nor an error have the credentials that may stand there.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/wsrouter-go/wsrouter/broker"
@@ -147,6 +148,36 @@ func TestSubscriptionsRefused(t *testing.T) {
 		await(t, fmt.Sprintf("topic %d has heard something", i), heard[i].Load)
 	}
 	t.Logf("%d of %d refused", refused, len(heard))
+}
+
+// So does one that the account may not have. That it may not hear of the stream's changes is no such refusal.
+func TestSubscriptionsForbidden(t *testing.T) {
+	s := startEmbedded(t, func(o *server.Options) {
+		deny := func(subject string) *server.Permissions {
+			return &server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{subject}}}
+		}
+		o.Users = []*server.User{
+			{Username: "deaf", Password: "x", Permissions: deny("wsrouter.out.>")},
+			{Username: "node", Password: "x", Permissions: deny("$JS.EVENT.>")},
+		}
+	})
+	as := func(user string) *natsbroker.Broker {
+		return closeLater(t, connect(t, s.URL(), &natsbroker.Options{NATS: []nats.Option{nats.UserInfo(user, "x")}}))
+	}
+	node, deaf, l := as("node"), as("deaf"), newLedger(t)
+	l.subscribe(node, topics(10)...)
+	heard := make(chan broker.Message, 1)
+	if _, _, err := deaf.Subscribe(t.Context(), "topic-0", func(m broker.Message) { heard <- m }); err == nil {
+		l.mustPublish(node, 1, "topic-0")
+		<-heard
+	} else if !strings.Contains(err.Error(), "refuses subscriptions: nats: permissions violation") {
+		t.Errorf("Subscribe: %v", err)
+	}
+	l.mustPublish(node, 2, topics(10)...)
+	l.settle(node)
+	if s := node.Stats(); s.Gaps > 0 {
+		t.Errorf("without word of the stream's changes, topics are not believed to be complete: %+v", s)
+	}
 }
 
 // A message that is dropped between the answer to a join and its end is missed, and that is told if it cannot be had any more.

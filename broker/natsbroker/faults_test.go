@@ -107,14 +107,21 @@ func heardMore(t testing.TB, l *ledger, b *natsbroker.Broker, n int) {
 	await(t, "messages arrive", func() bool { return count() >= before+n })
 }
 
-// A connection on which nothing passes any more is found out; then it is as with one that is lost.
-func TestBlackHole(t *testing.T) {
+// behindProxy connects two brokers to a server, one of them through a proxy. Both hear ten topics.
+func behindProxy(t testing.TB) (p *proxy, cut, other *natsbroker.Broker, l *ledger) {
+	t.Helper()
 	s := startProcess(t)
-	p := newProxy(t, s.addr)
-	cut, other := closeLater(t, connect(t, p.url(), nil)), closeLater(t, connect(t, s.url(), nil))
-	l := newLedger(t)
+	p = newProxy(t, s.addr)
+	cut, other = closeLater(t, connect(t, p.url(), nil)), closeLater(t, connect(t, s.url(), nil))
+	l = newLedger(t)
 	l.subscribe(cut, topics(10)...)
 	l.subscribe(other, topics(10)...)
+	return p, cut, other, l
+}
+
+// A connection on which nothing passes any more is found out; then it is as with one that is lost.
+func TestBlackHole(t *testing.T) {
+	p, cut, other, l := behindProxy(t)
 	st := states(cut)
 	until(t, st, broker.Up)
 	stop := l.writers([]*natsbroker.Broker{cut, other}, topics(10)...)
@@ -135,12 +142,7 @@ func TestBlackHole(t *testing.T) {
 
 // A connection that the NATS client gives up for good, because of what the server told it, is replaced.
 func TestGivenUp(t *testing.T) {
-	s := startProcess(t)
-	p := newProxy(t, s.addr)
-	cut, other := closeLater(t, connect(t, p.url(), nil)), closeLater(t, connect(t, s.url(), nil))
-	l := newLedger(t)
-	l.subscribe(cut, topics(10)...)
-	l.subscribe(other, topics(10)...)
+	p, cut, other, l := behindProxy(t)
 	st := states(cut)
 	until(t, st, broker.Up)
 	stop := l.writers([]*natsbroker.Broker{cut, other}, topics(10)...)
