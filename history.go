@@ -255,12 +255,13 @@ func (f *feed) settled(p *position) bool {
 // ask asks the broker while somebody wants something, once in a historyPause.
 func (f *feed) ask() {
 	for failed := false; ; {
-		f.pauseHistory()
 		since, ok := f.oldest(failed)
 		if !ok {
 			return
 		}
-		f.hub.asks(f.topic)
+		if f.pauseHistory() {
+			continue // who came meanwhile may want more
+		}
 		ctx, cancel := context.WithTimeout(f.ctx, joinWait)
 		list, err := f.hub.broker.History(ctx, f.topic, since, f.hub.router.opts.Resume.Messages)
 		cancel()
@@ -278,11 +279,11 @@ func (f *feed) ask() {
 	}
 }
 
-// pauseHistory waits until the topic's history may be asked for again.
-func (f *feed) pauseHistory() {
+// pauseHistory takes the right to ask for the topic's history now, or waits until it may be had and reports that.
+func (f *feed) pauseHistory() (waited bool) {
 	wait := f.hub.mayAsk(f.topic)
 	if wait <= 0 {
-		return
+		return false
 	}
 	t := time.NewTimer(wait)
 	defer t.Stop()
@@ -290,21 +291,18 @@ func (f *feed) pauseHistory() {
 	case <-t.C:
 	case <-f.ctx.Done():
 	}
+	return true
 }
 
-// mayAsk says how long to wait until a topic's history may be asked for. A room that was empty meanwhile has a new feed, so it is the hub that
-// remembers.
+// mayAsk notes that a topic's history is asked for now, or says how long to wait until it may be. A room that was empty meanwhile has a new feed,
+// so it is the hub that remembers.
 func (h *hub) mayAsk(topic string) (wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return time.Until(h.asked[topic].Add(historyPause))
-}
-
-// asks notes that a topic's history is asked for now.
-func (h *hub) asks(topic string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	now := time.Now()
+	if wait := h.asked[topic].Add(historyPause).Sub(now); wait > 0 {
+		return wait
+	}
 	if now.Sub(h.swept) > historyPause {
 		maps.DeleteFunc(h.asked, func(_ string, at time.Time) bool { return now.Sub(at) > historyPause })
 		h.swept = now
@@ -313,6 +311,7 @@ func (h *hub) asks(topic string) {
 		h.asked = map[string]time.Time{}
 	}
 	h.asked[topic] = now
+	return 0
 }
 
 // oldest returns the oldest position that is wanted; the middle one if the oldest could not be had the last time, so that a few who ask for too

@@ -212,6 +212,37 @@ func TestManyResume(t *testing.T) {
 	})
 }
 
+// TestResumeAtOnce: who comes back to a node that knows nothing has its replay with the broker's answer, and who comes back next, from before it,
+// when the broker may be asked again.
+func TestResumeAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFlaky(1, nil)
+		one, two := resumable(b, wsrouter.Resume{}), resumable(b, wsrouter.Resume{})
+		c := wstest.Dial(t, one, "/?room=a")
+		at := []string{wstest.Expect[wsrouter.Joined](c).Position.At}
+		for n := range 3 {
+			if err := one.Room("a").Broadcast(t.Context(), said{N: n}); err != nil {
+				t.Fatal(err)
+			}
+			at = append(at, heard(t, c).Position.At)
+		}
+		begun := time.Now()
+		returns := func(at string, missed int, after time.Duration) {
+			t.Helper()
+			p := wstest.Dial(t, two, back("a", at))
+			if j := wstest.Expect[wsrouter.Joined](p); j.Missed != missed {
+				t.Errorf("from %s %d are missed, want %d", at, j.Missed, missed)
+			}
+			if took := time.Since(begun); took != after {
+				t.Errorf("from %s it is heard after %v, want %v", at, took, after)
+			}
+		}
+		returns(at[2], 1, 0)
+		returns(at[2], 1, 0)
+		returns(at[0], 3, 100*time.Millisecond)
+	})
+}
+
 // TestResumeBrokerFails: who cannot be told because the broker cannot be asked is not told anything, but closed to try again.
 func TestResumeBrokerFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
