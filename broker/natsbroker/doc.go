@@ -39,7 +39,7 @@
 // takes nothing any more.
 //
 // Each message that comes alone wakes the server's goroutines and those of every node that hears it, which costs more than the message. So what a busy process
-// publishes leaves together, at multiples of 25 ms of the clock ([Options].Linger), the same moments on all nodes. A Publish waits 12 ms longer on average then, and nobody
+// publishes leaves together, at multiples of 40 ms of the clock ([Options].Linger), the same moments on all nodes. A Publish waits 20 ms longer on average then, and nobody
 // waits where a process publishes fewer than 100 messages a second, or where those who publish wait for each other.
 //
 // What leaves together for one topic is one message of the stream, a pack: up to 256 messages and 64 KiB, or as much as the server takes. Its id ends with "+" and the

@@ -27,8 +27,8 @@ type Options struct {
 	// Linger is how long Publish waits at most, so that messages of a busy process leave together: this costs half the CPU where hundreds are published a
 	// second. Nobody waits while this process publishes fewer than 100 a second, nor where waiting slows down those who publish: if they come to less than half as many, it ends
 	// for 0.8 s, and if that happens again for twice as long, up to 12.8 s. Nor does who publishes one message right after the other, but for the first, nor whose context ends
-	// within twice that time, nor who gives an ID. But who does other work between its messages waits at each, beside many others that publish: some 40 messages a second of one
-	// goroutine. If zero, 25 ms; at most 1 s. Negative: nobody waits.
+	// within twice that time, nor who gives an ID. But who does other work between its messages waits at each, beside many others that publish: some 25 messages a second of one
+	// goroutine. If zero, 40 ms; at most 1 s. Negative: nobody waits.
 	Linger time.Duration
 	// NATS are options of the connection: credentials, TLS, the connection's name. What says how to reconnect, and the handlers of the
 	// connection's state, belong to the broker and are overwritten.
@@ -51,7 +51,7 @@ func (o *Options) filled() (Options, error) {
 	f.Messages = unlimited(cmp.Or(f.Messages, 1_000_000))
 	f.Bytes = unlimited(cmp.Or(f.Bytes, 1<<30))
 	f.Age = max(cmp.Or(f.Age, time.Hour), 0) // 0 is the server's word for no limit
-	f.Linger = cmp.Or(f.Linger, 25*time.Millisecond)
+	f.Linger = cmp.Or(f.Linger, 40*time.Millisecond)
 	if f.Logger == nil {
 		f.Logger = slog.Default()
 	}
