@@ -435,10 +435,10 @@ func (s *Socket) takeOver() {
 
 // holdReplies begins to hold back what is sent, if another whole frame is there to be handled.
 func (s *Socket) holdReplies() {
-	if s.corkedAt != 0 || s.in == nil || !s.parser.whole(s.in.B[s.r:]) {
+	if s.corked() || s.in == nil || !s.parser.whole(s.in.B[s.r:]) {
 		return
 	}
-	s.corkedAt, s.spared = s.shard.loop.now(), 0
+	s.spared = 0
 	s.cork()
 	s.shard.watchCork()
 }
@@ -446,27 +446,19 @@ func (s *Socket) holdReplies() {
 // flushLate sends what has been held back for corkTime. To look at the clock costs what a small message costs: after quick ones it is spared for as many as
 // will not take the rest of the time either.
 func (s *Socket) flushLate() {
+	at := s.corkedAt.Load()
 	switch {
-	case s.corkedAt == 0:
+	case at == 0:
 		return
 	case s.spared > 0:
 		s.spared--
 		return
 	}
-	switch now := s.shard.loop.now(); {
-	case now-s.corkedAt > corkTime:
-		s.corkedAt = now
-		s.flush()
-	case now-s.corkedAt < corkTime/quickMessages:
+	switch now := int64(s.shard.loop.now()); {
+	case now-at > int64(corkTime):
+		s.release(at, now)
+	case now-at < int64(corkTime)/quickMessages:
 		s.spared = quickMessages - 1
-	}
-}
-
-// uncork sends what was held back.
-func (s *Socket) uncork() {
-	if s.corkedAt != 0 {
-		s.corkedAt = 0
-		s.letGo()
 	}
 }
 

@@ -23,7 +23,6 @@ type outbox struct {
 	mu      sync.Mutex
 	w       *waiting // nil: nothing waits, or one
 	one     *Frame   // all that waits, queued for many and not flushed yet; nil: none
-	corked  bool     // what is sent is held back
 	blocked bool     // until the network takes more
 	dirty   bool     // a Flush is to come
 	shut    bool     // nothing more is taken
@@ -119,13 +118,13 @@ func (s *Socket) send(ctx context.Context, frame []byte, d Delivery) error {
 			s.flushLocked()
 			s.unlock()
 			return err
-		case o.w == nil && (!o.corked || large) && s.conn.direct():
+		case o.w == nil && (!s.corked() || large) && s.conn.direct():
 			s.shard.count.sent.Add(1)
 			s.writeNow(frame)
 			s.unlock()
 			return nil
 		case s.join(frame):
-			if !o.corked {
+			if !s.corked() {
 				s.flushLocked()
 			}
 			s.unlock()
@@ -145,18 +144,19 @@ func (s *Socket) Queue(f *Frame, d Delivery) (flush, full bool, err error) {
 	if o.shut {
 		return false, false, ErrClosed
 	}
-	if o.w == nil && o.one == nil && !o.corked && !o.blocked && d.Latest == "" {
+	if o.w == nil && o.one == nil && !s.corked() && !o.blocked && d.Latest == "" {
 		o.one, o.dirty = f, true
 		s.shard.count.sent.Add(1)
 		return true, false, nil
 	}
 	full, err = s.enqueue(outgoing{f.of(s.parser.deflate), d.Latest, d.Name}, d, false)
-	return o.owesFlush(), full, err
+	return s.owesFlush(), full, err
 }
 
 // owesFlush reports whether who has queued something owes a Flush, once. The caller holds mu.
-func (o *outbox) owesFlush() bool {
-	if !o.dirty && (o.acts != 0 || o.w != nil && !o.blocked && !o.corked) {
+func (s *Socket) owesFlush() bool {
+	o := &s.out
+	if !o.dirty && (o.acts != 0 || o.w != nil && !o.blocked && !s.corked()) {
 		o.dirty = true
 		return true
 	}
@@ -168,7 +168,7 @@ func (s *Socket) QueueAll(all *Frame, items []*Item) (flush bool) {
 	o := &s.out
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.w == nil && o.one == nil && !o.corked && !o.blocked && !o.shut && !s.shard.loop.EachDrop {
+	if o.w == nil && o.one == nil && !s.corked() && !o.blocked && !o.shut && !s.shard.loop.EachDrop {
 		o.one, o.dirty = all, true
 		s.shard.count.sent.Add(uint64(len(items)))
 		for _, it := range items {
@@ -186,7 +186,7 @@ func (s *Socket) QueueAll(all *Frame, items []*Item) (flush bool) {
 			it.Queued++
 		}
 	}
-	return o.owesFlush()
+	return s.owesFlush()
 }
 
 // Waiting is how many bytes wait for the network.
@@ -214,31 +214,36 @@ func (s *Socket) Wait(ctx context.Context) error {
 func (s *Socket) Flush() {
 	s.out.mu.Lock()
 	s.out.dirty = false
-	if !s.out.corked {
+	if !s.corked() {
 		s.flushLocked()
 	}
 	s.unlock()
 }
 
-// flush is Flush also for what is held back.
-func (s *Socket) flush() {
-	s.out.mu.Lock()
-	s.flushLocked()
-	s.unlock()
-}
+// corked: what is sent is held back.
+func (s *Socket) corked() bool { return s.corkedAt.Load() != 0 }
 
 // cork begins to hold back what is sent.
 func (s *Socket) cork() {
+	now := int64(s.shard.loop.now())
 	s.out.mu.Lock()
-	s.out.corked = true
+	s.corkedAt.Store(now)
 	s.out.mu.Unlock()
 }
 
-// letGo ends that.
-func (s *Socket) letGo() {
+// uncork ends that, unless somebody has already.
+func (s *Socket) uncork() {
+	if at := s.corkedAt.Load(); at != 0 {
+		s.release(at, 0)
+	}
+}
+
+// release sends what has been held back since at, if it has, and holds back what follows since then, or if that is 0, nothing.
+func (s *Socket) release(at, then int64) {
 	s.out.mu.Lock()
-	s.out.corked = false
-	s.flushLocked()
+	if s.corkedAt.CompareAndSwap(at, then) {
+		s.flushLocked()
+	}
 	s.unlock()
 }
 
@@ -247,11 +252,11 @@ func (s *Socket) pong(payload []byte) {
 	s.out.mu.Lock()
 	if !s.out.shut {
 		switch w := s.hold(); {
-		case s.out.corked && !s.out.blocked && !w.pong && w.big == nil && w.head == len(w.queue) && (w.wire == nil || len(w.wire.B) < maxWire-maxControl):
+		case s.corked() && !s.out.blocked && !w.pong && w.big == nil && w.head == len(w.queue) && (w.wire == nil || len(w.wire.B) < maxWire-maxControl):
 			w.control(opPong, payload)
 		default:
 			w.pong, w.payload = true, append(w.payload[:0], payload...)
-			if !s.out.corked {
+			if !s.corked() {
 				s.flushLocked()
 			}
 		}
@@ -323,7 +328,7 @@ func (s *Socket) join(frame []byte) bool {
 	if w.big != nil || w.head < len(w.queue) || w.wire != nil && len(w.wire.B)+len(frame) > maxWire {
 		return false
 	}
-	if w.wire == nil && s.out.corked {
+	if w.wire == nil && s.corked() {
 		w.wire = getBuffer(corkedWire) // more will come
 	}
 	w.add(frame)

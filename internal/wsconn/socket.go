@@ -22,15 +22,16 @@ type Socket struct {
 	since atomic.Int64  // when the message began that is unfinished. 0: none is
 	left  atomic.Int32  // what Released waits for
 
+	corkedAt atomic.Int64 // when what is sent began to be held back, in Loop.now. 0: it is not; set under out.mu
+
 	listed atomic.Bool // it is in shard.running; set under shard.mu
 
 	// Of the reading role.
 	parser    parser
-	in        *Buffer       // what was read; nil: nothing
-	corkedAt  time.Duration // when replies began to be held back. 0: none are
-	r         int32         // bytes of in that are done
-	discarded int32         // bytes read after our close frame
-	spared    uint8         // messages for which the clock is not looked at while replies are held back
+	in        *Buffer // what was read; nil: nothing
+	r         int32   // bytes of in that are done
+	discarded int32   // bytes read after our close frame
+	spared    uint8   // messages for which the clock is not looked at while replies are held back
 	opened    bool
 	deaf      bool // what comes is not taken apart any more
 	pinged    bool // a ping is unanswered; of who ticks, like nextPing

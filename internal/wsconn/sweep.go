@@ -75,33 +75,34 @@ func (h *shard) watchCork() {
 	}
 }
 
+// onCork has replies leave that wait for a handler which takes its time, and that handler's own at once.
 func (h *shard) onCork() {
-	var held []*Socket
+	var late []*Socket
 	h.mu.Lock()
+	now := int64(h.loop.now())
 	h.corking = false
 	for s := h.running; s != nil; s = s.succ {
-		if s.phase.Load()&phaseMask == phaseHandling {
-			held = append(held, s)
+		switch at := s.corkedAt.Load(); {
+		case at == 0:
+		case now-at < int64(corkTime):
+			h.corking = true
+		default:
+			late = append(late, s)
 		}
 	}
+	if h.corking {
+		h.cork.Reset(corkTime)
+	}
 	h.mu.Unlock()
-	for _, s := range held {
-		if s.flushHeld() {
-			h.watchCork()
-		}
+	for _, s := range late {
+		s.sendHeld()
 	}
 }
 
-// flushHeld sends what is held back and reports whether more may come.
-func (s *Socket) flushHeld() (corked bool) {
+// sendHeld is uncork by another goroutine than the one that reads.
+func (s *Socket) sendHeld() {
 	defer s.guard()
-	s.out.mu.Lock()
-	corked = s.out.corked
-	if corked {
-		s.flushLocked()
-	}
-	s.unlock()
-	return corked
+	s.uncork()
 }
 
 // alarm sets t, which may be nil.
