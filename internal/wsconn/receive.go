@@ -130,9 +130,6 @@ func (s *Socket) step() (mine bool) {
 	case eventText, eventBinary:
 		return s.deliver(&ev)
 	case eventPing:
-		if !s.listed.Load() {
-			s.shard.busy(s) // it may hold replies
-		}
 		s.holdReplies()
 		s.pong(ev.data)
 	case eventClosing:
@@ -440,6 +437,9 @@ func (s *Socket) holdReplies() {
 	}
 	s.spared = 0
 	s.cork()
+	if !s.listed.Load() { // asked behind it, as in begin
+		s.shard.busy(s)
+	}
 	s.shard.watchCork()
 }
 

@@ -712,3 +712,38 @@ func TestSlowControlFrame(t *testing.T) {
 		}
 	})
 }
+
+// TestSlowHandlerReplies: replies that wait for the ones of messages behind them leave when the next handler takes its time, and what that sends then, at once.
+func TestSlowHandlerReplies(t *testing.T) {
+	for name, pings := range map[string]string{"messages": "", "behind a ping": frame(fin|ping, "p")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				_, conn := serve(t, config(), func(s *server, data []byte, _ bool) {
+					if string(data) == "quick" {
+						s.Write([]byte("one"), false)
+						return
+					}
+					s.Write([]byte("two"), false)
+					time.Sleep(10 * time.Millisecond)
+					s.Write([]byte("three"), false)
+					time.Sleep(10 * time.Millisecond)
+				})
+				send(t, conn, pings+frame(fin|text, "quick")+frame(fin|text, "slow"))
+				r := bufio.NewReader(conn)
+				if pings != "" {
+					expectFrame(t, r, "pong p")
+				}
+				expectFrame(t, r, "text one")
+				expectFrame(t, r, "text two")
+				if d := time.Since(begun); d > 200*time.Microsecond {
+					t.Errorf("replies were held back for %v", d)
+				}
+				expectFrame(t, r, "text three")
+				if d := time.Since(begun); d != 10*time.Millisecond {
+					t.Errorf("what the slow handler sent after 10 ms came after %v", d)
+				}
+			})
+		})
+	}
+}

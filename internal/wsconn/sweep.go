@@ -42,7 +42,7 @@ func (h *shard) onSweep() {
 		switch now := s.phase.Load(); {
 		case v&phaseMask == phaseHandling:
 			slow = append(slow, stealing{s, v})
-		case now&phaseMask == phaseHandling: // it has just begun, and saw itself listed
+		case now&phaseMask == phaseHandling || s.corked(): // it has just begun, and saw itself listed
 			s.listed.Store(true)
 			s.timers.swept = now
 			at = &s.succ
@@ -96,6 +96,9 @@ func (h *shard) onCork() {
 	h.mu.Unlock()
 	for _, s := range late {
 		s.sendHeld()
+		if s.corked() { // anew
+			h.watchCork()
+		}
 	}
 }
 
