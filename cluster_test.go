@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,75 +156,6 @@ func TestJoinNeverSubscribes(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(begun), err)
 		}
 	})
-}
-
-// TestFirstOfRoomEnds: who waits for a room whose first connection ends meanwhile comes into it all the same, and waits no longer for that.
-func TestFirstOfRoomEnds(t *testing.T) {
-	for name, c := range map[string]struct {
-		takes, want time.Duration // of Subscribe; until the second one's Join returns
-		err         error
-	}{
-		"slow": {7 * time.Second, 9 * time.Second, nil}, // two of them the first one's
-		"deaf": {time.Hour, 10 * time.Second, context.DeadlineExceeded},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				b := &tardy{Broker: broker.New(nil), takes: c.takes}
-				r := wsrouter.New[inRoom](&wsrouter.Options{Broker: b, Logger: quiet})
-				r.Sends(said{})
-				first, second := make(chan error, 1), make(chan error, 1)
-				joins := first
-				r.OnConnect(func(ctx context.Context, c *wsrouter.Conn[inRoom]) error {
-					mine := joins
-					mine <- r.Room("a").Join(c)
-					return nil
-				})
-				one := dial(t, r, "/", nil)
-				synctest.Wait()
-				joins = second
-				begun := time.Now()
-				two := wstest.Dial(t, r, "/")
-				synctest.Wait()
-				time.Sleep(2 * time.Second)
-				one.conn.Close()
-				if err := <-first; !errors.Is(err, wsrouter.ErrClosed) || time.Since(begun) != 2*time.Second {
-					t.Errorf("first: after %v: %v", time.Since(begun), err)
-				}
-				if err := <-second; !errors.Is(err, c.err) || time.Since(begun) != c.want {
-					t.Errorf("second: after %v: %v", time.Since(begun), err)
-				}
-				if c.err == nil {
-					if err := r.Room("a").Broadcast(t.Context(), said{N: 1}); err != nil {
-						t.Fatal(err)
-					}
-					wstest.Expect[said](two)
-				}
-				two.Close()
-				synctest.Wait()
-				if n := b.open.Load(); n != 0 || r.Stats().Rooms != 0 {
-					t.Errorf("%d subscriptions, %d rooms are left", n, r.Stats().Rooms)
-				}
-			})
-		})
-	}
-}
-
-// tardy is a broker that takes its time to subscribe.
-type tardy struct {
-	broker.Broker
-	takes time.Duration
-	open  atomic.Int64
-}
-
-func (b *tardy) Subscribe(ctx context.Context, topic string, h func(broker.Message)) (broker.Position, func() error, error) {
-	select {
-	case <-time.After(b.takes):
-	case <-ctx.Done():
-		return broker.Position{}, nil, ctx.Err()
-	}
-	at, unsubscribe, err := b.Broker.Subscribe(ctx, topic, h)
-	b.open.Add(1)
-	return at, func() error { b.open.Add(-1); return unsubscribe() }, err
 }
 
 // deaf is a broker whose Subscribe takes as long as it may.

@@ -2,7 +2,6 @@ package wsrouter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -24,10 +23,8 @@ type feed struct {
 	topic  string
 	ctx    context.Context // ends with the feed
 	cancel context.CancelFunc
-	opens  bool          // a connection subscribes, or has; guarded by rooms.mu
 	ready  chan struct{} // closed when it is subscribed, or cannot be
 	err    error         // why it cannot; of ready
-	leave  func() error  // unsubscribes; of ready
 	round  chan struct{} // tells the end of one
 	prefix []byte        // of the member that holds a position
 
@@ -40,6 +37,7 @@ type feed struct {
 	got     broker.Position // of the last message that came
 	begun   bool            // it is known where the subscription begins
 	running bool            // somebody hands out
+	leave   func() error    // unsubscribes; nil: not yet
 	drained chan struct{}   // closed when waiting is less than half an outbox; nil: nobody waits for that
 
 	history // of room.mu
@@ -64,39 +62,41 @@ func (c *cast) size() int {
 	return c.Len()
 }
 
-// feed makes the feed of a room, which its first connection opens. The caller holds rooms.mu.
+// feed makes the feed of a room and begins to subscribe. The caller holds rooms.mu.
 func (h *hub) feed(m *room) *feed {
 	f := &feed{hub: h, room: m, topic: m.topic(), ready: make(chan struct{}), round: make(chan struct{}, 1), prefix: h.positionPrefix(m.place)}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
+	h.run(f.open)
 	return f
 }
 
-// errOpenerGone is why a feed is not subscribed whose first connection ended meanwhile. Whoever else waits for it tries with another.
-var errOpenerGone = errors.New("the connection that was to subscribe has ended")
-
-// open subscribes for a connection, which waits for that until it ends or the deadline.
-func (f *feed) open(c *conn, deadline time.Time) {
-	f.hub.begin()
-	defer f.hub.ran()
-	defer close(f.ready)
-	ctx, cancel := context.WithDeadline(&c.ctx, deadline)
-	defer cancel()
+// open subscribes.
+func (f *feed) open() {
+	ctx, cancel := context.WithTimeout(f.ctx, joinWait)
 	at, leave, err := f.hub.broker.SubscribeBatches(ctx, f.topic, f.receive)
+	cancel()
 	if err != nil {
-		if f.err = f.room.failed(f.room.joinCall(), err); c.ctx.Err() != nil {
-			f.err = errOpenerGone
-		}
+		f.err = f.room.failed(f.room.joinCall(), err)
 		f.hub.router.rooms.abandon(f.room)
 		f.cancel()
+		close(f.ready)
 		return
 	}
-	f.leave = leave
 	f.begin(at)
+	close(f.ready)
+	f.mu.Lock()
+	f.leave = leave
+	f.mu.Unlock()
+	if f.ctx.Err() != nil { // and end has found no leave, maybe
+		f.close()
+	}
 }
 
-// end lets go of the subscription, without waiting for it. The caller holds rooms.mu, and nobody joins: whoever opened the feed has.
+// end lets go of the subscription, without waiting for it. The caller holds rooms.mu.
 func (f *feed) end() {
 	f.cancel()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.leave != nil {
 		f.hub.run(f.close)
 	}
@@ -448,15 +448,7 @@ func (f *feed) await(ctx context.Context) error {
 }
 
 // join adds c to a place, when its feed is there.
-func (h *hub) join(p place, c *conn) (err error) {
-	deadline := time.Now().Add(joinWait)
-	for err = errOpenerGone; err == errOpenerGone; {
-		err = h.tryJoin(p, c, deadline)
-	}
-	return err
-}
-
-func (h *hub) tryJoin(p place, c *conn, deadline time.Time) error {
+func (h *hub) join(p place, c *conn) error {
 	r := &h.router.rooms
 	r.mu.Lock()
 	m, err := r.enter(p, c)
@@ -465,8 +457,6 @@ func (h *hub) tryJoin(p place, c *conn, deadline time.Time) error {
 		return err
 	}
 	m.joining++
-	first := !m.feed.opens
-	m.feed.opens = true
 	r.mu.Unlock()
 	defer func() {
 		r.mu.Lock()
@@ -474,9 +464,6 @@ func (h *hub) tryJoin(p place, c *conn, deadline time.Time) error {
 		m.joining--
 		r.close(m)
 	}()
-	if first {
-		m.feed.open(c, deadline)
-	}
 	if err := m.feed.await(&c.ctx); err != nil {
 		return err
 	}

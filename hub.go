@@ -33,7 +33,7 @@ type hub struct {
 
 	mu    sync.Mutex
 	state broker.State
-	busy  int                  // goroutines that do something for feeds
+	busy  int                  // goroutines of feeds
 	idle  chan struct{}        // closed when there are none; nil: nobody waits for that
 	asked map[string]time.Time // when a topic's history was asked for last, if that is not long ago
 	swept time.Time            // of asked
@@ -108,18 +108,13 @@ func (r *Router[S]) Health() error {
 
 // run starts a goroutine that stop waits for.
 func (h *hub) run(f func()) {
-	h.begin()
+	h.mu.Lock()
+	h.busy++
+	h.mu.Unlock()
 	go func() {
 		defer h.ran()
 		f()
 	}()
-}
-
-// begin begins what stop waits for, until ran.
-func (h *hub) begin() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.busy++
 }
 
 func (h *hub) ran() {
