@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +157,75 @@ func TestJoinNeverSubscribes(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(begun), err)
 		}
 	})
+}
+
+// TestFirstOfRoomEnds: who waits for a room whose first connection ends meanwhile comes into it all the same, and waits no longer.
+func TestFirstOfRoomEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		takes, want time.Duration // of Subscribe; until the second one's Join returns
+		err         error
+	}{
+		"slow": {7 * time.Second, 7 * time.Second, nil},
+		"deaf": {time.Hour, 10 * time.Second, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &tardy{Broker: broker.New(nil), takes: c.takes}
+				r := wsrouter.New[inRoom](&wsrouter.Options{Broker: b, Logger: quiet})
+				r.Sends(said{})
+				first, second := make(chan error, 1), make(chan error, 1)
+				joins := first
+				r.OnConnect(func(ctx context.Context, c *wsrouter.Conn[inRoom]) error {
+					mine := joins
+					mine <- r.Room("a").Join(c)
+					return nil
+				})
+				one := dial(t, r, "/", nil)
+				synctest.Wait()
+				joins = second
+				begun := time.Now()
+				two := wstest.Dial(t, r, "/")
+				synctest.Wait()
+				time.Sleep(2 * time.Second)
+				one.conn.Close()
+				if err := <-first; !errors.Is(err, wsrouter.ErrClosed) || time.Since(begun) != 2*time.Second {
+					t.Errorf("first: after %v: %v", time.Since(begun), err)
+				}
+				if err := <-second; !errors.Is(err, c.err) || time.Since(begun) != c.want {
+					t.Errorf("second: after %v: %v", time.Since(begun), err)
+				}
+				if c.err == nil {
+					if err := r.Room("a").Broadcast(t.Context(), said{N: 1}); err != nil {
+						t.Fatal(err)
+					}
+					wstest.Expect[said](two)
+				}
+				two.Close()
+				synctest.Wait()
+				if n := b.open.Load(); n != 0 || r.Stats().Rooms != 0 {
+					t.Errorf("%d subscriptions, %d rooms are left", n, r.Stats().Rooms)
+				}
+			})
+		})
+	}
+}
+
+// tardy is a broker that takes its time to subscribe.
+type tardy struct {
+	broker.Broker
+	takes time.Duration
+	open  atomic.Int64
+}
+
+func (b *tardy) Subscribe(ctx context.Context, topic string, h func(broker.Message)) (broker.Position, func() error, error) {
+	select {
+	case <-time.After(b.takes):
+	case <-ctx.Done():
+		return broker.Position{}, nil, ctx.Err()
+	}
+	at, unsubscribe, err := b.Broker.Subscribe(ctx, topic, h)
+	b.open.Add(1)
+	return at, func() error { b.open.Add(-1); return unsubscribe() }, err
 }
 
 // deaf is a broker whose Subscribe takes as long as it may.
@@ -614,7 +684,7 @@ func TestResumeParam(t *testing.T) {
 		many[fmt.Sprint(i)] = "a-1"
 	}
 	for name, query := range map[string]string{
-		"text": "a", "empty": "", "null": "null", "list": "[]", "nested": `{"a":{}}`, "number": `{"a":1}`, "twice a room": `{"a":"x-1","a":"x-2"}`,
+		"text": "a", "null": "null", "list": "[]", "nested": `{"a":{}}`, "number": `{"a":1}`, "twice a room": `{"a":"x-1","a":"x-2"}`,
 		"no name": `{"":"x-1"}`, "long name": `{"` + strings.Repeat("a", 256) + `":"x-1"}`, "129 rooms": string(must(json.Marshal(many))),
 		"9 KiB": `{"a":"` + strings.Repeat("a", 9<<10) + `"}`, "not UTF-8": "{\"\xff\":\"x-1\"}", "two values": `{"a":"x-1"}{}`,
 	} {
@@ -630,6 +700,7 @@ func TestResumeParam(t *testing.T) {
 			t.Errorf("%s: %d", name, res.StatusCode)
 		}
 	}
+	wstest.Dial(t, r, "/?resume=").Close() // it knows none yet
 	wstest.Dial(t, r, "/?resume="+url.QueryEscape(`{}`)).Close()
 	wstest.Dial(t, r, "/?resume="+url.QueryEscape(`{"a":"x-1"}`)).Close() // nobody joins it
 }
@@ -667,6 +738,33 @@ func TestOnResume(t *testing.T) {
 			t.Errorf("asked for %q", asked)
 		}
 	})
+}
+
+// TestOnResumeCloses: a hook that closes is not a refusal, so that the client keeps its positions.
+func TestOnResumeCloses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err  error
+		code int
+	}{
+		"later":  {fmt.Errorf("who may: %w", wsrouter.Close(1013, "ask later")), 1013},
+		"broker": {fmt.Errorf("who may: %w", broker.ErrUnavailable), 1013},
+		"gone":   {wsrouter.Close(4003, "banned"), 4003},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rec := &recorder{}
+				r := node(&wsrouter.Options{Resume: &wsrouter.Resume{}, Logger: rec.logger()})
+				r.OnResume(func(context.Context, *wsrouter.Conn[inRoom], string) error { return tt.err })
+				for range 3 {
+					c := wstest.Dial(t, r, "/?resume="+url.QueryEscape(`{"a":"x-1"}`))
+					c.ExpectClose(tt.code)
+				}
+				if len(rec.logs) > 1 {
+					t.Errorf("logged %d times for three clients: %q", len(rec.logs), rec.logs)
+				}
+			})
+		})
+	}
 }
 
 // TestOverruns: 10,000 clients that have missed one message more than is kept are told so; 10,000 that have missed just as many have them all.

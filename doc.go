@@ -43,6 +43,7 @@
 // # Errors
 //
 // A handler returns nil when the message is handled. An error made by [Errorf] reaches the peer as the error reply; one made by
-// [Close] closes the connection; any other is logged and the peer is told "internal". A panic closes that one connection with 1011.
+// [Close] closes the connection; one that wraps [broker.ErrUnavailable], as of a Broadcast or Join while the broker is away, is answered "unavailable";
+// any other is logged and the peer is told "internal". A panic closes that one connection with 1011.
 // Mistakes in declarations panic when they are made, or when the first request freezes the router.
 package wsrouter

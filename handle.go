@@ -13,8 +13,8 @@ import (
 // already handled.
 //
 // The messages of one connection are handled one at a time, in order; while a handler blocks the connection is watched, and ctx
-// ends with it. Messages that have not begun when the connection ends are discarded, also those before a peer's close frame. A nil error means handled; an *[Error] is answered; a [Close] error closes; any other is logged and answered
-// "internal" without its text. A panic closes the connection with 1011.
+// ends with it. Messages that have not begun when the connection ends are discarded, also those before a peer's close frame. A nil error means handled; an *[Error] is answered; a [Close] error closes; one that wraps
+// [broker.ErrUnavailable] is answered "unavailable"; any other is logged and answered "internal" without its text. A panic closes the connection with 1011.
 func Receive[S, M any](r *Router[S], fn func(ctx context.Context, c *Conn[S], m M) error, opts ...HandlerOption) {
 	r.core.handle("Receive", registration{
 		message:  reflect.TypeFor[M](),

@@ -48,7 +48,8 @@ type Past struct {
 // this module are: [Options.Broker], or the one that [Options.Resume] brings along.
 //
 // A handler that shows the past to who comes calls Join, then History. Then nothing is missing: what is not in the past any more is heard live. What is
-// broadcast meanwhile may be both, and its Position tells. Other than what a client that comes back missed, which [Options.Resume] replays by itself, each call asks
+// broadcast meanwhile may be both, and its Position tells. Positions in it are older than that of [Joined], which a client keeps ([RoomPosition]); one that resumes has the past
+// already, and gets it again from a handler that does not ask what it knows. Other than what a client that comes back missed, which [Options.Resume] replays by itself, each call asks
 // the broker. It fails with the broker's error, and with [ErrUndeclared] for a type that no Sends declares. It freezes the router.
 func (m Room[S]) History(ctx context.Context, o *HistoryOptions) ([]Past, error) {
 	if err := m.core.checkRoom("History", m.name); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"reflect"
@@ -82,11 +83,12 @@ func (s *Resume) withDefaults(o *Options) *Resume {
 	return &f
 }
 
-// RoomPosition is how far a room has come with a message.
+// RoomPosition is how far a room has come with a message. Of two positions of a room a client keeps the later one: that with the higher number behind the last "-" if what is
+// before that is the same, else the one that it was told last. Only what [Room.History] brings is older than what came before.
 type RoomPosition struct {
-	_    struct{} `doc:"How far a room has come with a message. Keep the latest of each room, and present them when you connect again."`
+	_    struct{} `doc:"How far a room has come with a message. Keep the latest of each room, and present them when you connect again: of two that differ only in the number at the end, the higher one, else the one that came last."`
 	Room string   `json:"room" example:"lobby" doc:"The room that the message belongs to."`
-	At   string   `json:"at" example:"k3JX7Q2M-1042" doc:"What to present for this room after a reconnect. To be kept as it is: it means nothing to a client."`
+	At   string   `json:"at" example:"k3JX7Q2M-1042" doc:"What to present for this room after a reconnect, as it is."`
 }
 
 // Joined tells a client that it is in a room, and from which position on it hears everything.
@@ -116,8 +118,9 @@ const (
 	reasonRefused = "refused"
 )
 
-// OnResume sets the hook that is asked for each room that a client presents a position of and that OnConnect has not joined, after OnConnect: nil joins
-// it, any error does not. A client hears of a refusal what it hears of a room that is not there: a Resync without a position. Without the hook, presented
+// OnResume sets the hook that is asked for each room that a client presents a position of and that OnConnect has not joined, after OnConnect. nil joins it. An error that wraps
+// [broker.ErrUnavailable] closes with 1013, and a [Close] error as it says: the client keeps its positions and can come back with them, which is what a hook wants whose
+// database does not answer. Any other error is a refusal, of which a client hears what it hears of a room that is not there: a Resync without a position. Without the hook, presented
 // positions wait for Join. It needs [Options.Resume].
 func (r *Router[S]) OnResume(fn func(ctx context.Context, c *Conn[S], room string) error) {
 	r.core.declaringOnce("OnResume", fn == nil, r.core.onResume != nil)
@@ -187,7 +190,7 @@ func (r *router) checkResume(c *conn, req *http.Request) *refusal {
 	}
 	q := parseQuery(req.URL)
 	values, broken := q.values[s.Param], q.isBroken(s.Param)
-	if len(values) == 0 && !broken {
+	if !broken && (len(values) == 0 || len(values) == 1 && values[0] == "") { // empty: a client that knows none yet
 		return nil
 	}
 	issue := schema.Issue{Path: "/query/" + pointerEscape(s.Param)}
@@ -239,7 +242,7 @@ func (r *router) describeResume() Param {
 	s := r.resumeSpec()
 	return Param{Name: s.Param, In: "query", Description: fmt.Sprintf("For a client that comes back and wants what it missed: a JSON object from the name of a room to the latest `at` that it was told for it, in `%s`, "+
 		"`%s` or the member `%s` of any message, URL-encoded: at most %d KiB before that, and %d rooms. For each room that it is let into again, the server says `%[1]s` with `recovered: true`, and all that was missed follows; "+
-		"or with `recovered: false`, and `%[2]s` follows. A room that it is not let into is told of by `%[2]s` without a position. Anything else than such an object is refused with 400.",
+		"or with `recovered: false`, and `%[2]s` follows. A room that it is not let into is told of by `%[2]s` without a position. An empty value is as none; anything else than such an object is refused with 400.",
 		s.Joined, s.Resync, s.Member, maxPositions>>10, maxPositionRooms),
 		Schema: []byte(`{"type":"string","contentMediaType":"application/json","maxLength":` + strconv.Itoa(maxPositions) + `,"examples":["{\"lobby\":\"k3JX7Q2M-1042\"}"]}`)}
 }
@@ -266,10 +269,14 @@ func (c *conn) resume() {
 		}
 		switch {
 		case err == nil || c.ctx.Err() != nil:
+		case c.closedBy(err):
+			return
 		case refused:
 			c.refuseRoom(name, err)
 		default: // it keeps its positions and tries another time, perhaps another node
-			c.logger().Warn("wsrouter: room not resumed, connection closed", "room", brief(name), "err", err)
+			if silent, ok := r.refusals.due("room not resumed", time.Now()); ok {
+				c.logger().Warn("wsrouter: room not resumed, connection closed", "room", brief(name), "err", err, "not_logged", silent)
+			}
 			c.close(1013, tryLater)
 			return
 		}
@@ -283,7 +290,11 @@ func isFinal(err error) bool {
 
 // refuseRoom tells the client that it is not in a room, not why.
 func (c *conn) refuseRoom(name string, why error) {
-	c.logger().Debug("wsrouter: room not resumed", "room", brief(name), "err", why)
+	level := slog.LevelDebug
+	if errors.Is(why, errInfo) { // nobody's refusal, but what the application says of the session
+		level = slog.LevelError
+	}
+	c.logger().Log(&c.ctx, level, "wsrouter: room not resumed", "room", brief(name), "err", why)
 	c.forget(name)
 	c.router.rooms.hub.counts.resyncs.Add(1)
 	if err := c.send(&c.ctx, Resync{Room: name, Reason: reasonRefused}, nil); err != nil && !over(&c.ctx, err) {

@@ -81,7 +81,7 @@ func (r *Router[S]) Sends(msgs ...any) {
 }
 
 // OnConnect sets the hook that runs once after every 101 and before the connection's first message; what it sends comes first.
-// A [Close] error closes so, an *[Error] is sent and then closes with 1008, any other is logged and closes with 1011.
+// A [Close] error closes so, an *[Error] is sent and then closes with 1008, one that wraps [broker.ErrUnavailable] closes with 1013, any other is logged and closes with 1011.
 func (r *Router[S]) OnConnect(fn func(ctx context.Context, c *Conn[S]) error) {
 	r.core.declaringOnce("OnConnect", fn == nil, r.core.onConnect != nil)
 	r.core.onConnect = func(ctx context.Context, c *conn) error { return fn(ctx, c.owner.(*Conn[S])) }

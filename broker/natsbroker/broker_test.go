@@ -187,7 +187,7 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// The stream takes the limits of who connects last, and keeps its epoch.
+// The stream takes the limits that who connects last names, which is logged, and keeps the others and its epoch.
 func TestLimitsChange(t *testing.T) {
 	s := startEmbedded(t, nil)
 	one := closeLater(t, connect(t, s.URL(), nil))
@@ -195,16 +195,34 @@ func TestLimitsChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	two := closeLater(t, connect(t, s.URL(), &natsbroker.Options{Messages: 10, Bytes: -1, Age: time.Minute}))
-	if epoch := sameEpoch(t, []*natsbroker.Broker{one, two}); epoch != at.Epoch {
-		t.Errorf("epoch %q became %q", at.Epoch, epoch)
-	}
-	stream, err := jetStream(t, s.URL()).Stream(context.Background(), "wsrouter")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := stream.CachedInfo().Config; c.MaxMsgs != 10 || c.MaxBytes != -1 || c.MaxAge != time.Minute {
-		t.Errorf("the stream has %d messages, %d bytes, %v", c.MaxMsgs, c.MaxBytes, c.MaxAge)
+	for _, c := range []struct {
+		o               natsbroker.Options
+		messages, bytes int64
+		age             time.Duration
+		logged          string
+	}{
+		{natsbroker.Options{Messages: 10, Bytes: -1, Age: time.Minute}, 10, -1, time.Minute, "1000000 -> 10"},
+		{natsbroker.Options{}, 10, -1, time.Minute, ""},
+		{natsbroker.Options{Bytes: 1 << 20}, 10, 1 << 20, time.Minute, "-1 -> 1048576"},
+		{natsbroker.Options{Age: 30 * time.Second}, 10, 1 << 20, 30 * time.Second, "1m0s -> 30s"},
+		{natsbroker.Options{Messages: -1, Age: -1}, -1, 1 << 20, 0, "10 -> -1"},
+	} {
+		var log lines
+		c.o.Logger = log.logger()
+		another := closeLater(t, connect(t, s.URL(), &c.o))
+		if epoch := sameEpoch(t, []*natsbroker.Broker{one, another}); epoch != at.Epoch {
+			t.Errorf("epoch %q became %q", at.Epoch, epoch)
+		}
+		stream, err := jetStream(t, s.URL()).Stream(context.Background(), "wsrouter")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have := stream.CachedInfo().Config; have.MaxMsgs != c.messages || have.MaxBytes != c.bytes || have.MaxAge != c.age || have.Replicas != 1 {
+			t.Errorf("%+v: the stream has %d messages, %d bytes, %v", c.o, have.MaxMsgs, have.MaxBytes, have.MaxAge)
+		}
+		if got := log.String(); !strings.Contains(got, c.logged) || (c.logged == "") != (got == "") {
+			t.Errorf("%+v: logged %q, want %q in it", c.o, got, c.logged)
+		}
 	}
 }
 

@@ -22,7 +22,8 @@ var newLinger = linger.New
 
 // Broker is a connection to NATS. It implements [broker.Broker], [broker.Recaller], [broker.Stateful] and [broker.Batcher].
 type Broker struct {
-	o     Options
+	o     Options // with all defaults
+	named Options // without
 	log   *minuteLog
 	urls  string
 	conn  atomic.Pointer[connection]
@@ -57,7 +58,8 @@ type Broker struct {
 }
 
 // Connect connects to the NATS servers at url, several with commas between, and makes the namespace's stream if there is none. The servers must have JetStream
-// and be of version 2.11 or later. Limits of a stream that is there are changed to those of o. ctx bounds Connect only. If o is nil, every field is zero.
+// and be of version 2.11 or later. Limits of a stream that is there are changed to those that o names, for all who use it, and that is logged. ctx bounds Connect only. If o is
+// nil, every field is zero.
 //
 // It is one try, which fails with ErrUnavailable if no server is there, or has the stream, yet: a service that may start before its NATS calls it again, and logs the
 // error. What will not become better, such as an address that is none, other limits than the server allows or wrong credentials, fails with another error.
@@ -80,6 +82,9 @@ func Connect(ctx context.Context, url string, o *Options) (*Broker, error) {
 		fills:    newQueue[fillRequest](),
 		pasts:    newQueue[*historyRequest](),
 		keep:     keeper{wake: make(chan struct{}, 1)},
+	}
+	if o != nil {
+		b.named = *o
 	}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	b.state.init()

@@ -13,9 +13,10 @@ import (
 // Options of a connection to NATS. The zero value of each field is its default.
 type Options struct {
 	// Namespace keeps brokers on one NATS account apart: all nodes of one service have the same, no other service has it. It names the stream and is
-	// the first token of every subject. 1 to 32 letters, digits, "_" and "-". If empty, "wsrouter".
+	// the first token of every subject. 1 to 32 letters, digits, "_" and "-". If empty, "wsrouter". A service of several routers has one for each, with a Broker
+	// of its own on each node: routers with the same share rooms and users.
 	Namespace string
-	// Replicas of the stream in a NATS cluster, 1 to 5. If zero, 1.
+	// Replicas of the stream in a NATS cluster, 1 to 5. If zero, those of a stream that is there, as with the limits below, or 1.
 	Replicas int
 	// Messages kept over all topics, of which those to one topic that left together (Linger) count as one. If zero, 1,000,000. Negative: no limit.
 	Messages int

@@ -127,10 +127,38 @@ func (b *Broker) establish(ctx context.Context, first bool) (*jetstream.StreamIn
 	if err != nil {
 		return nil, err
 	}
-	if first && !sameConfig(info.Config, b.config(epochOf(info))) {
-		return b.update(ctx, info, epochOf(info), lifeOf(info).from)
+	if !first {
+		return info, nil
 	}
-	return info, nil
+	b.adopt(info.Config)
+	want := b.config(epochOf(info))
+	if sameConfig(info.Config, want) {
+		return info, nil
+	}
+	was := info.Config
+	if info, err = b.update(ctx, info, epochOf(info), lifeOf(info).from); err == nil {
+		b.o.Logger.Warn("natsbroker: the limits of the stream are changed, for all who use it", "stream", b.o.Namespace,
+			"replicas", change(was.Replicas, want.Replicas), "messages", change(was.MaxMsgs, want.MaxMsgs), "bytes", change(was.MaxBytes, want.MaxBytes), "age", change(was.MaxAge, want.MaxAge))
+	}
+	return info, err
+}
+
+func change[T any](from, to T) string { return fmt.Sprintf("%v -> %v", from, to) }
+
+// adopt takes limits that the options leave open from a stream that is there.
+func (b *Broker) adopt(have jetstream.StreamConfig) {
+	if b.named.Replicas == 0 {
+		b.o.Replicas = have.Replicas
+	}
+	if b.named.Messages == 0 {
+		b.o.Messages = int(have.MaxMsgs)
+	}
+	if b.named.Bytes == 0 {
+		b.o.Bytes = int(have.MaxBytes)
+	}
+	if b.named.Age == 0 {
+		b.o.Age = have.MaxAge
+	}
 }
 
 // findStream returns the stream, which it makes if there is none.

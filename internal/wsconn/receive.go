@@ -456,7 +456,7 @@ func (s *Socket) flushLate() {
 	}
 	switch now := int64(s.shard.loop.now()); {
 	case now-at > int64(corkTime):
-		s.release(at, now)
+		s.corkAnew(at, now)
 	case now-at < int64(corkTime)/quickMessages:
 		s.spared = quickMessages - 1
 	}

@@ -231,17 +231,22 @@ func (s *Socket) cork() {
 	s.out.mu.Unlock()
 }
 
-// uncork ends that, unless somebody has already.
+// uncork sends what has been held back, and holds back nothing more.
 func (s *Socket) uncork() {
-	if at := s.corkedAt.Load(); at != 0 {
-		s.release(at, 0)
+	if !s.corked() {
+		return
 	}
+	s.out.mu.Lock()
+	if s.corkedAt.Swap(0) != 0 {
+		s.flushLocked()
+	}
+	s.unlock()
 }
 
-// release sends what has been held back since at, if it has, and holds back what follows since then, or if that is 0, nothing.
-func (s *Socket) release(at, then int64) {
+// corkAnew sends what has been held back since at, and holds back what follows; not if somebody was quicker to uncork.
+func (s *Socket) corkAnew(at, now int64) {
 	s.out.mu.Lock()
-	if s.corkedAt.CompareAndSwap(at, then) {
+	if s.corkedAt.CompareAndSwap(at, now) {
 		s.flushLocked()
 	}
 	s.unlock()

@@ -96,9 +96,6 @@ func (h *shard) onCork() {
 	h.mu.Unlock()
 	for _, s := range late {
 		s.sendHeld()
-		if s.corked() { // anew
-			h.watchCork()
-		}
 	}
 }
 

@@ -3,13 +3,16 @@ package embedded
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -18,7 +21,7 @@ type Options struct {
 	// Addr to listen on, host:port; port 0 is one that is free. If empty, "127.0.0.1:0". The server asks nobody for a password: on an address that others
 	// reach, Configure must say who may connect.
 	Addr string
-	// StoreDir keeps the messages. If empty, a temporary directory that Shutdown removes.
+	// StoreDir keeps the messages, for one server at a time: Start fails where another has it, in any process. If empty, a temporary directory that Shutdown removes.
 	StoreDir string
 	// Configure changes what the server is told beyond that: users, TLS, limits, a cluster. It may be nil.
 	Configure func(*server.Options)
@@ -27,6 +30,7 @@ type Options struct {
 // Server is one that runs.
 type Server struct {
 	ns   *server.Server
+	lock *flock.Flock // of the store, whose messages two servers would overwrite
 	temp string
 }
 
@@ -58,8 +62,12 @@ func Start(o *Options) (*Server, error) {
 	if o.Configure != nil {
 		o.Configure(so)
 	}
-	if s.ns, err = server.NewServer(so); err != nil {
+	if err := s.lockStore(so.StoreDir); err != nil {
 		s.removeTemp()
+		return nil, err
+	}
+	if s.ns, err = server.NewServer(so); err != nil {
+		s.release()
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
 	said := &complaints{}
@@ -114,8 +122,28 @@ func (s *Server) Subscriptions() int { return int(s.ns.NumSubscriptions()) }
 func (s *Server) Shutdown() error {
 	s.ns.Shutdown()
 	s.ns.WaitForShutdown()
-	return s.removeTemp()
+	return s.release()
 }
+
+// lockStore takes dir, until release or the process ends.
+func (s *Server) lockStore(dir string) error {
+	s.lock = flock.New(filepath.Join(dir, "wsrouter.lock"))
+	if dir == "" { // Configure leaves it to the server
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("embedded: %w", err)
+	}
+	switch ok, err := s.lock.TryLock(); {
+	case err != nil:
+		return fmt.Errorf("embedded: locking the files in %q: %w", dir, err)
+	case !ok:
+		return fmt.Errorf("embedded: another server has the files in %q", dir)
+	}
+	return nil
+}
+
+func (s *Server) release() error { return errors.Join(s.lock.Unlock(), s.removeTemp()) }
 
 func (s *Server) removeTemp() error {
 	if s.temp == "" {

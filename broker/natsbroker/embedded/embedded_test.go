@@ -21,6 +21,11 @@ func TestStartFails(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	used := t.TempDir()
+	other, err := embedded.Start(&embedded.Options{StoreDir: used})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, of := range map[string]struct {
 		o    embedded.Options
 		want []string
@@ -28,7 +33,8 @@ func TestStartFails(t *testing.T) {
 		"address in use":    {embedded.Options{Addr: taken.Addr().String()}, []string{taken.Addr().String(), "in use"}},
 		"no address":        {embedded.Options{Addr: "127.0.0.1"}, []string{`"127.0.0.1"`, "port"}},
 		"no port":           {embedded.Options{Addr: "127.0.0.1:http"}, []string{`"127.0.0.1:http"`, "invalid"}},
-		"file as directory": {embedded.Options{StoreDir: file}, []string{file, "JetStream"}},
+		"file as directory": {embedded.Options{StoreDir: file}, []string{file, "directory"}},
+		"files in use":      {embedded.Options{StoreDir: used}, []string{used, "another server"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := embedded.Start(&of.o)
@@ -43,4 +49,12 @@ func TestStartFails(t *testing.T) {
 			}
 		})
 	}
+	if err := other.Shutdown(); err != nil {
+		t.Error(err)
+	}
+	again, err := embedded.Start(&embedded.Options{StoreDir: used})
+	if err != nil {
+		t.Fatalf("after the other's end: %v", err)
+	}
+	again.Shutdown()
 }
