@@ -91,6 +91,9 @@ func TestKubernetes(t *testing.T) {
 	if grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; grace < sum+10*time.Second {
 		t.Errorf("the pod is killed after %v and needs %v and some more", grace, sum)
 	}
+	if pause := time.Duration(deployment.Spec.MinReadySeconds) * time.Second; pause < sum {
+		t.Errorf("the next pod drains after %v, while one does for %v", pause, sum)
+	}
 	probe := c.ReadinessProbe
 	if seen := time.Duration(probe.PeriodSeconds*probe.FailureThreshold) * time.Second; seen >= 5*time.Second {
 		t.Errorf("readiness is seen to fail after %v, later than connections begin to close", seen)

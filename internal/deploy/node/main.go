@@ -31,7 +31,7 @@ type conn = wsrouter.Conn[struct{}]
 func main() {
 	addr := flag.String("addr", ":8080", "address to listen on")
 	notice := flag.Duration("notice", 5*time.Second, "from the signal, and the failing /readyz, to the first connection that closes")
-	drain := flag.Duration("drain", 45*time.Second, "over which connections close")
+	drain := flag.Duration("drain", 45*time.Second, "in which all connections have to be closed")
 	flag.Parse()
 	name, err := os.Hostname()
 	if err != nil {
