@@ -212,6 +212,42 @@ func TestManyResume(t *testing.T) {
 	})
 }
 
+// TestManyOverruns: those who have missed more than is kept do not keep the others waiting, each for a question of its own.
+func TestManyOverruns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const all, kept = 100, 20
+		b := newFlaky(1, &broker.Options{Messages: kept})
+		one, two := resumable(b, wsrouter.Resume{}), resumable(b, wsrouter.Resume{})
+		c := wstest.Dial(t, one, "/?room=a")
+		at := []string{wstest.Expect[wsrouter.Joined](c).Position.At}
+		for n := range all {
+			if err := one.Room("a").Broadcast(t.Context(), said{N: n}); err != nil {
+				t.Fatal(err)
+			}
+			at = append(at, heard(t, c).Position.At)
+		}
+		var clients []*peer
+		for i := range all {
+			p := dial(t, two, back("a", at[i]), nil)
+			go p.read()
+			clients = append(clients, p)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		for i, p := range clients {
+			got, want := p.got(), `"recovered":true`
+			if i < all-kept {
+				want = `"recovered":false`
+			}
+			if len(got) == 0 || !strings.Contains(got[0], want) {
+				t.Errorf("who comes from %d has %.200q, want %s", i, got, want)
+			}
+		}
+		if n := len(b.histories["r/a"]); n > 15 {
+			t.Errorf("the history was asked for %d times", n)
+		}
+	})
+}
+
 // TestResumeAtOnce: who comes back to a node that knows nothing has its replay with the broker's answer, and who comes back next, from before it,
 // when the broker may be asked again.
 func TestResumeAtOnce(t *testing.T) {
