@@ -181,19 +181,26 @@ func TestReplayRate(t *testing.T) {
 	})
 }
 
+// positions says n messages to the room a, and returns where that stood before each and after the last.
+func positions(t *testing.T, r *wsrouter.Router[inRoom], n int) (at []string) {
+	t.Helper()
+	c := wstest.Dial(t, r, "/?room=a")
+	at = append(at, wstest.Expect[wsrouter.Joined](c).Position.At)
+	for i := range n {
+		if err := r.Room("a").Broadcast(t.Context(), said{N: i}); err != nil {
+			t.Fatal(err)
+		}
+		at = append(at, heard(t, c).Position.At)
+	}
+	return at
+}
+
 // TestManyResume: those who come back at once to a node that knows nothing share what it asks the broker.
 func TestManyResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFlaky(1, nil)
 		one, two := resumable(b, wsrouter.Resume{}), resumable(b, wsrouter.Resume{})
-		c := wstest.Dial(t, one, "/?room=a")
-		at := []string{wstest.Expect[wsrouter.Joined](c).Position.At}
-		for n := range 200 {
-			if err := one.Room("a").Broadcast(t.Context(), said{N: n}); err != nil {
-				t.Fatal(err)
-			}
-			at = append(at, heard(t, c).Position.At)
-		}
+		at := positions(t, one, 200)
 		var clients []*peer
 		for i := range 200 {
 			p := dial(t, two, back("a", at[199-i]), nil)
@@ -218,14 +225,7 @@ func TestManyOverruns(t *testing.T) {
 		const all, kept = 100, 20
 		b := newFlaky(1, &broker.Options{Messages: kept})
 		one, two := resumable(b, wsrouter.Resume{}), resumable(b, wsrouter.Resume{})
-		c := wstest.Dial(t, one, "/?room=a")
-		at := []string{wstest.Expect[wsrouter.Joined](c).Position.At}
-		for n := range all {
-			if err := one.Room("a").Broadcast(t.Context(), said{N: n}); err != nil {
-				t.Fatal(err)
-			}
-			at = append(at, heard(t, c).Position.At)
-		}
+		at := positions(t, one, all)
 		var clients []*peer
 		for i := range all {
 			p := dial(t, two, back("a", at[i]), nil)
@@ -254,14 +254,7 @@ func TestResumeAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFlaky(1, nil)
 		one, two := resumable(b, wsrouter.Resume{}), resumable(b, wsrouter.Resume{})
-		c := wstest.Dial(t, one, "/?room=a")
-		at := []string{wstest.Expect[wsrouter.Joined](c).Position.At}
-		for n := range 3 {
-			if err := one.Room("a").Broadcast(t.Context(), said{N: n}); err != nil {
-				t.Fatal(err)
-			}
-			at = append(at, heard(t, c).Position.At)
-		}
+		at := positions(t, one, 3)
 		begun := time.Now()
 		returns := func(at string, missed int, after time.Duration) {
 			t.Helper()
