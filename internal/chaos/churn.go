@@ -19,6 +19,7 @@ type churn struct {
 	Publishes      float64       // a second, to rooms that somebody is in
 	For            time.Duration
 	Seed           uint64
+	Idle           bool
 	Profile        string // file for a CPU profile of the node; "": none
 }
 
@@ -33,7 +34,7 @@ func (t churn) run(say func(string, ...any)) (r report, err error) {
 	r = report{Title: "Churn", About: fmt.Sprintf("%d joins and as many leaves a second by %d clients of one node, over %d rooms, for %v, while %.0f messages a second are published to rooms that somebody is in.",
 		t.PerSecond, t.Clients, t.Rooms, t.For, t.Publishes)}
 	s := &soak{soaking: soaking{Seed: t.Seed, Nodes: 1, For: t.For, Rate: t.Publishes, Rooms: t.Rooms}, out: io.Discard, began: time.Now()}
-	if s.cluster, err = startCluster(1, nodeConfig{}); err != nil {
+	if s.cluster, err = startCluster(1, nodeConfig{Idle: t.Idle}); err != nil {
 		return r, err
 	}
 	defer s.stop()

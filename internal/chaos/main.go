@@ -84,6 +84,7 @@ var (
 			f.IntVar(&comesGoes.PerSecond, "rate", comesGoes.PerSecond, "joins a second, and as many leaves")
 			f.Float64Var(&comesGoes.Publishes, "publishes", comesGoes.Publishes, "a second")
 			f.DurationVar(&comesGoes.For, "time", comesGoes.For, "of joins")
+			f.BoolVar(&comesGoes.Idle, "idle", false, "a node with Options.Idle")
 			f.StringVar(&comesGoes.Profile, "profile", "", "write a CPU profile of the node to this file")
 		}, func(say func(string, ...any)) (report, error) { return comesGoes.run(say) }},
 		{"presence", "how long members of a node are believed to be there that is not", func(f *flag.FlagSet) {

@@ -180,9 +180,20 @@ func RunChild(args []string, in io.Reader, out io.Writer) error {
 	return v.Answer(in, out)
 }
 
-// Answer answers each question in a goroutine of its own, so that a long one holds up no other.
+// Answer answers each question in a goroutine of its own, so that a long one holds up no other. Goroutines wait for the next question, so that what is measured
+// here is not how they begin.
 func (v Verbs) Answer(in io.Reader, out io.Writer) error {
 	var mu sync.Mutex
+	questions := make(chan line)
+	defer close(questions)
+	answer := func(q line) {
+		for ok := true; ok; q, ok = <-questions {
+			text := append(v.one(q), '\n')
+			mu.Lock()
+			_, _ = out.Write(text) // who asked may be gone
+			mu.Unlock()
+		}
+	}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -190,12 +201,11 @@ func (v Verbs) Answer(in io.Reader, out io.Writer) error {
 		if err := json.Unmarshal(lines.Bytes(), &q); err != nil {
 			return err
 		}
-		go func() {
-			text := v.one(q)
-			mu.Lock()
-			defer mu.Unlock()
-			_, _ = out.Write(append(text, '\n')) // who asked may be gone
-		}()
+		select {
+		case questions <- q:
+		default:
+			go answer(q)
+		}
 	}
 	return lines.Err()
 }
