@@ -226,21 +226,18 @@ func TestManyOverruns(t *testing.T) {
 		b := newFlaky(1, &broker.Options{Messages: kept})
 		one, two := resumable(b, wsrouter.Resume{}), resumable(b, wsrouter.Resume{})
 		at := positions(t, one, all)
-		var clients []*peer
+		begun := time.Now()
+		var clients []*wstest.Client
 		for i := range all {
-			p := dial(t, two, back("a", at[i]), nil)
-			go p.read()
-			clients = append(clients, p)
+			clients = append(clients, wstest.Dial(t, two, back("a", at[i])))
 		}
-		time.Sleep(1500 * time.Millisecond)
-		for i, p := range clients {
-			got, want := p.got(), `"recovered":true`
-			if i < all-kept {
-				want = `"recovered":false`
+		for i, c := range clients {
+			if j := wstest.Expect[wsrouter.Joined](c); *j.Recovered != (i >= all-kept) {
+				t.Errorf("who comes from %d has recovered: %v", i, *j.Recovered)
 			}
-			if len(got) == 0 || !strings.Contains(got[0], want) {
-				t.Errorf("who comes from %d has %.200q, want %s", i, got, want)
-			}
+		}
+		if took := time.Since(begun); took > 1500*time.Millisecond {
+			t.Errorf("the last one hears of it after %v", took)
 		}
 		if n := len(b.histories["r/a"]); n > 15 {
 			t.Errorf("the history was asked for %d times", n)
